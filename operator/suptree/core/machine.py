@@ -1,0 +1,316 @@
+"""The supervisor as a machine: `step` takes one event and returns the new state and what was decided.
+
+The machine is asynchronous: stopping and starting take time, and any event may come in between. Where OTP's
+supervisor waits for each answer, the operation in the state waits instead. Answered at once, effect by effect, the
+machine does what OTP does, trace for trace.
+"""
+
+from dataclasses import dataclass, replace
+
+from suptree.core import budget
+from suptree.core.effects import is_starting, is_under_way
+from suptree.core.restart import Reason, is_restarted
+from suptree.core.spec import AutoShutdown, OnExhausted, Restart, Supervisor
+from suptree.core.state import Ending, Kind, Life, Operation, State
+from suptree.core.strategy import slice_of
+
+# Events.
+
+
+@dataclass(frozen=True, slots=True)
+class StartUp:
+    """The supervisor itself is to start: all its children, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShutDown:
+    """The parent stops the supervisor: all its children, in reverse order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """A child that had started ended by itself."""
+
+    child: str
+    reason: Reason
+    now: float
+    """Seconds."""
+    counted: bool = True
+    """Whether a restart for it spends the budget."""
+    jitter: float = 0
+    """From -1 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Nothing is left of the child that was to be stopped."""
+
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The child has started, by an operation or by itself."""
+
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartFailed:
+    """The child did not start."""
+
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """It is time for the next attempt at a child that failed to start."""
+
+    child: str
+    now: float
+    counted: bool = True
+    jitter: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Time has passed; a backoff may be over."""
+
+    now: float
+
+
+Event = StartUp | ShutDown | Exited | Stopped | Started | StartFailed | Retry | Due
+
+# Decisions.
+
+
+class Decision:
+    """What `step` decided about an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(Decision):
+    """Nothing to tell: the event moved an operation on, or meant nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absorbed(Decision):
+    """The exit is part of an operation that is under way (OTP rule 10)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LetGo(Decision):
+    """The child's restart type does not restart it (OTP rule 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restarting(Decision):
+    """A restart begins."""
+
+    operation: int
+    members: tuple[str, ...]
+    """The slice, in start order."""
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp(Decision):
+    """The supervisor ends: its budget is spent, or its significant children have ended."""
+
+    operation: int
+    ending: Ending
+
+
+def step(sup: Supervisor, state: State, event: Event) -> tuple[State, Decision]:  # noqa: PLR0911 - one return a kind
+    """Take one event.
+
+    An event that no longer means anything (a duplicate, a late answer, a child that is gone) changes nothing.
+    """
+    match event:
+        case StartUp():
+            return _begin(state, Kind.START, start=state.names), Progress()
+        case ShutDown():
+            return _shut_down(sup, state, Ending.STOPPED), Progress()
+        case Stopped(child):
+            return _stopped(sup, state, child), Progress()
+        case Started(child):
+            return _started(state, child), Progress()
+        case StartFailed(child):
+            return _start_failed(sup, state, child), Progress()
+        case Due(now):
+            return _due(state, now), Progress()
+        case Retry():
+            return _retry(sup, state, event)
+        case Exited():
+            return _exited(sup, state, event)
+
+
+# Exits.
+
+
+def _exited(sup: Supervisor, state: State, event: Exited) -> tuple[State, Decision]:
+    life = state.life(event.child)
+    if state.ending is not None or life is None:
+        return state, Absorbed()
+    restarted = is_restarted(sup.child(event.child).restart, event.reason)
+    if is_under_way(state.operation, event.child):
+        if not is_starting(sup, state.operation, event.child):
+            return state, Absorbed()
+        if not restarted:
+            return _let_go(sup, _off_lists(state, event.child), event.child)
+        failed = _start_failed(sup, state, event.child)
+        if failed.ending is not None:
+            return failed, GaveUp(failed.serial, Ending.START_FAILED)
+        return _retry(sup, failed, Retry(event.child, event.now, event.counted, event.jitter))
+    if life is not Life.ALIVE:
+        return state, Absorbed()
+    if not restarted:
+        return _let_go(sup, state, event.child)
+    return _restart(sup, state, event)
+
+
+def _let_go(sup: Supervisor, state: State, name: str) -> tuple[State, Decision]:
+    child = sup.child(name)
+    gone = state.without(name) if child.restart is Restart.TEMPORARY else state.with_life(name, Life.UNDEFINED)
+    if child.significant and _is_auto_shutdown(sup, gone):
+        ended = _shut_down(sup, _next(gone), Ending.AUTO_SHUTDOWN)
+        return ended, GaveUp(ended.serial, Ending.AUTO_SHUTDOWN)
+    return gone, LetGo()
+
+
+def _is_auto_shutdown(sup: Supervisor, state: State) -> bool:
+    """Tell whether the end of one significant child ends the supervisor (OTP rules 28 to 31)."""
+    runs = any(
+        sup.child(name).significant and (life is not Life.UNDEFINED or is_under_way(state.operation, name))
+        for name, life in state.children
+    )
+    return sup.auto_shutdown is AutoShutdown.ANY_SIGNIFICANT or (
+        sup.auto_shutdown is AutoShutdown.ALL_SIGNIFICANT and not runs
+    )
+
+
+def _retry(sup: Supervisor, state: State, event: Retry) -> tuple[State, Decision]:
+    rest = list(state.retries)
+    if event.child in rest:
+        rest.remove(event.child)
+    state = replace(state, retries=tuple(rest))
+    if state.ending is not None or state.life(event.child) is not Life.RESTARTING:
+        return state, Progress()
+    return _restart(sup, state, event)
+
+
+def _restart(sup: Supervisor, state: State, event: Exited | Retry) -> tuple[State, Decision]:
+    """Restart the slice of the child, or give up (OTP's `restart/2`: the budget is looked at before any sibling)."""
+    window, uncounted, ending = _record(sup, state, event)
+    state = _next(replace(state, window=window, uncounted=uncounted))
+    if ending is not None:
+        return _give_up(sup, state.with_life(event.child, Life.UNDEFINED), ending), GaveUp(state.serial, ending)
+    members = slice_of(sup.strategy, state.names, event.child)
+    wait = 0.0
+    if event.counted and len(members) > 1:
+        wait = budget.delay(sup.backoff, len(window) - 1, event.jitter)
+    state = _widen(sup, state, members, event.now + wait if wait > 0 else None)
+    if event.counted:
+        state = replace(state, restarts=state.restarts + 1)
+    return state, Restarting(state.serial, members, event.counted)
+
+
+def _record(
+    sup: Supervisor, state: State, event: Exited | Retry
+) -> tuple[tuple[float, ...], tuple[float, ...], Ending | None]:
+    """Return both windows with the restart on record, and why it is refused, if it is."""
+    if event.counted:
+        window = budget.add(state.window, event.now, sup.period)
+        refused = budget.is_exceeded(window, sup.intensity)
+        return window, state.uncounted, Ending.INTENSITY if refused else None
+    uncounted = budget.add(state.uncounted, event.now, sup.period)
+    refused = budget.is_exceeded(uncounted, budget.uncounted_limit(sup.intensity))
+    return state.window, uncounted, Ending.STORM if refused else None
+
+
+# Operations.
+
+
+def _next(state: State) -> State:
+    return replace(state, serial=state.serial + 1)
+
+
+def _begin(state: State, kind: Kind, stop: tuple[str, ...] = (), start: tuple[str, ...] = ()) -> State:
+    operation = Operation(state.serial, kind, stop, start)
+    return replace(state, operation=operation if stop or start else None)
+
+
+def _widen(sup: Supervisor, state: State, members: tuple[str, ...], until: float | None) -> State:
+    """Begin the restart of `members`, together with what an operation under way still has to do."""
+    old = state.operation or Operation(state.serial, Kind.RESTART)
+    stop = {*old.stop, *members}
+    start = {*old.start, *(n for n in members if sup.child(n).restart is not Restart.TEMPORARY)}
+    waits = [time for time in (old.until, until) if time is not None]
+    operation = replace(
+        old,
+        id=state.serial,
+        stop=tuple(name for name in reversed(state.names) if name in stop),
+        start=tuple(name for name in state.names if name in start),
+        until=max(waits, default=None),
+    )
+    return replace(state, operation=operation)
+
+
+def _off_lists(state: State, *names: str) -> State:
+    """Take the children off the operation's lists; it ends when both are empty."""
+    op = state.operation
+    if op is None:
+        return state
+    stop = tuple(name for name in op.stop if name not in names)
+    start = tuple(name for name in op.start if name not in names)
+    return replace(state, operation=replace(op, stop=stop, start=start) if stop or start else None)
+
+
+def _stopped(sup: Supervisor, state: State, name: str) -> State:
+    op = state.operation
+    if op is None or name not in op.stop:
+        return state
+    stop = tuple(other for other in op.stop if other != name)
+    state = replace(state, operation=replace(op, stop=stop) if stop or op.start else None)
+    if sup.child(name).restart is Restart.TEMPORARY:
+        return state.without(name)
+    return state.with_life(name, Life.UNDEFINED) if state.life(name) is Life.ALIVE else state
+
+
+def _started(state: State, name: str) -> State:
+    if state.ending is not None or (state.operation is not None and name in state.operation.stop):
+        return state
+    return _off_lists(state.with_life(name, Life.ALIVE), name)
+
+
+def _start_failed(sup: Supervisor, state: State, name: str) -> State:
+    """Note that a start failed; the attempt that follows is an event of its own (OTP rules 22 to 24)."""
+    op = state.operation
+    if op is None or name not in op.start or name in op.stop:
+        return state
+    if op.kind is Kind.START:
+        return _shut_down(sup, state, Ending.START_FAILED)
+    # Whoever the next attempt takes along is no longer this operation's to start.
+    left = _off_lists(state, *slice_of(sup.strategy, state.names, name)).with_life(name, Life.RESTARTING)
+    return replace(left, retries=(*state.retries, name))
+
+
+def _due(state: State, now: float) -> State:
+    op = state.operation
+    if op is None or op.until is None or now < op.until:
+        return state
+    return replace(state, operation=replace(op, until=None))
+
+
+def _give_up(sup: Supervisor, state: State, ending: Ending) -> State:
+    if sup.on_exhausted is OnExhausted.PARK:
+        return replace(state, operation=None, retries=(), ending=ending)
+    return _shut_down(sup, state, ending)
+
+
+def _shut_down(sup: Supervisor, state: State, ending: Ending) -> State:
+    """End the supervisor: stop all children in reverse start order (OTP rules 18 and 33)."""
+    if state.ending is not None:
+        return state
+    state = replace(state, retries=(), ending=ending)
+    return _begin(state, Kind.SHUTDOWN, stop=tuple(reversed(state.names)))
