@@ -16,7 +16,7 @@ from tests.otp.world import EVENTS, World
 
 def replay(scenario: dict[str, Any]) -> dict[str, Any]:
     """Return the trace of a scenario."""
-    unknown = sorted({event["op"] for event in scenario["events"]} - set(EVENTS))
+    unknown = sorted({event["op"] for event in [*scenario.get("prelude", []), *scenario["events"]]} - set(EVENTS))
     if unknown:
         return {"id": scenario.get("id"), "error": f"operations without a meaning here: {', '.join(unknown)}"}
     return World(scenario).run()

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from suptree.core import effects as do
-from suptree.core import machine, spec
+from suptree.core import events, machine
+from suptree.core import spec as flags
 from suptree.core.restart import Reason
-from suptree.core.state import Ending, State, created
+from suptree.core.state import Ending, Life, State, created
 
 REASONS = {
     "normal": Reason.NORMAL,
@@ -22,25 +23,27 @@ REASONS = {
     "kill": Reason.ABNORMAL,
 }
 STRATEGIES = {
-    "one_for_one": spec.Strategy.ONE_FOR_ONE,
-    "one_for_all": spec.Strategy.ONE_FOR_ALL,
-    "rest_for_one": spec.Strategy.REST_FOR_ONE,
+    "one_for_one": flags.Strategy.ONE_FOR_ONE,
+    "one_for_all": flags.Strategy.ONE_FOR_ALL,
+    "rest_for_one": flags.Strategy.REST_FOR_ONE,
 }
 AUTO_SHUTDOWN = {
-    "never": spec.AutoShutdown.NEVER,
-    "any_significant": spec.AutoShutdown.ANY_SIGNIFICANT,
-    "all_significant": spec.AutoShutdown.ALL_SIGNIFICANT,
+    "never": flags.AutoShutdown.NEVER,
+    "any_significant": flags.AutoShutdown.ANY_SIGNIFICANT,
+    "all_significant": flags.AutoShutdown.ALL_SIGNIFICANT,
 }
-RESTART = {restart.value.lower(): restart for restart in spec.Restart}
+RESTART = {restart.value.lower(): restart for restart in flags.Restart}
+
+SHOWN = {Life.STOPPED: "undefined"}
 
 Json = dict[str, Any]
 
 
-def supervisor_of(scenario: Json) -> spec.Supervisor:
+def supervisor_of(scenario: Json) -> flags.Supervisor:
     """Translate a scenario's SPEC."""
-    return spec.Supervisor(
+    return flags.Supervisor(
         children=tuple(
-            spec.Child(child["id"], RESTART[child["restart"]], child["significant"]) for child in scenario["children"]
+            flags.Child(child["id"], RESTART[child["restart"]], child["significant"]) for child in scenario["children"]
         ),
         strategy=STRATEGIES[scenario["strategy"]],
         intensity=scenario["intensity"],
@@ -56,7 +59,7 @@ class Process:
     path: str
     spec: Json
     parent: Process | None
-    sup: spec.Supervisor | None = None
+    sup: flags.Supervisor | None = None
     state: State | None = None
     below: dict[str, Process] = field(default_factory=dict)
 
@@ -155,7 +158,7 @@ class World:
         process = Process(path, child, parent)
         if child["type"] == "supervisor":
             process.sup = supervisor_of(child["spec"])
-            why = "bad_spec" if spec.problems(process.sup) else self.start_up(process)
+            why = "bad_spec" if flags.problems(process.sup) else self.start_up(process)
             if why:
                 self.see("start_failed", path, why)
                 return None, why
@@ -166,7 +169,7 @@ class World:
         """Run a supervisor's own start; answer why it failed, if it did."""
         assert process.sup is not None
         process.state = created(process.sup)
-        ending, failed = self.drive(process, machine.StartUp())
+        ending, failed = self.drive(process, events.StartUp())
         return f"child:{failed}" if ending is Ending.START_FAILED else ""
 
     def terminate(self, process: Process) -> None:
@@ -186,7 +189,7 @@ class World:
     def stop_orderly(self, process: Process) -> None:
         """End a supervisor's children first."""
         if process.sup is not None:
-            self.drive(process, machine.ShutDown())
+            self.drive(process, events.ShutDown())
 
     def exited(self, process: Process, reason: Reason) -> None:
         """Tell the parent, and handle all that follows."""
@@ -195,14 +198,14 @@ class World:
             self.root = None
             return
         del parent.below[process.id]
-        ending, _ = self.drive(parent, machine.Exited(process.id, reason, self.now))
+        ending, _ = self.drive(parent, events.Exited(process.id, reason, self.now))
         if ending is not None:
             self.see("supervisor_down", parent.path, "shutdown", str(ending))
             self.exited(parent, Reason.SHUTDOWN)
 
     # The machine.
 
-    def drive(self, process: Process, event: machine.Event) -> tuple[Ending | None, str]:
+    def drive(self, process: Process, event: events.Event) -> tuple[Ending | None, str]:
         """Feed an event and answer every effect at once; answer why the supervisor ended, and what failed to start."""
         sup, failed = process.sup, ""
         assert sup is not None
@@ -215,19 +218,19 @@ class World:
                 case do.Stop(name):
                     if child := process.below.pop(name, None):
                         self.terminate(child)
-                    event = machine.Stopped(name)
+                    event = events.Stopped(name)
                 case do.Start(name):
                     child_spec = next(c for c in process.spec["spec"]["children"] if c["id"] == name)
                     child, _ = self.start(f"{process.path}/{name}".lstrip("/"), child_spec, process)
-                    event = machine.Started(name) if child else machine.StartFailed(name)
+                    event = events.Started(name) if child else events.StartFailed(name)
                     if child:
                         process.below[name] = child
                     else:
                         failed = name
                 case do.Attempt(name):
-                    event = machine.Retry(name, self.now)
+                    event = events.Retry(name, self.now)
                 case do.Wait(until):
-                    event = machine.Due(until)
+                    event = events.Due(until)
             process.state, _ = machine.step(sup, process.state, event)
         return None, failed
 
@@ -248,7 +251,7 @@ def state_of(process: Process) -> Json:
     supervisors = sum(specs[name]["type"] == "supervisor" for name in names)
     alive = sum(name in process.below for name in names)
     return {
-        "children": [[name, str(life)] for name, life in process.state.children],
+        "children": [[name, SHOWN.get(life, str(life))] for name, life in process.state.children if name in names],
         "counts": [len(names), alive, supervisors, len(names) - supervisors],
         "restarts": [int(time) for time in process.state.window],
         "below": {name: state_of(child) for name, child in process.below.items() if child.sup},

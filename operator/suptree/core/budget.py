@@ -34,7 +34,7 @@ def delay(backoff: Backoff, earlier: int, jitter: float) -> float:
     Args:
         backoff: The supervisor's backoff.
         earlier: How many counted restarts are in the window besides this one; the first is immediate.
-        jitter: A number from -1 to 1, drawn by the caller.
+        jitter: A number from 0 to 1, drawn by the caller.
     """
     if earlier < 1:
         return 0.0

@@ -5,120 +5,31 @@ supervisor waits for each answer, the operation in the state waits instead. Answ
 machine does what OTP does, trace for trace.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from suptree.core import budget
 from suptree.core.effects import is_starting, is_under_way
-from suptree.core.restart import Reason, is_restarted
+from suptree.core.events import (
+    Absorbed,
+    Decision,
+    Due,
+    Event,
+    Exited,
+    GaveUp,
+    LetGo,
+    Progress,
+    Restarting,
+    Retry,
+    ShutDown,
+    Started,
+    StartFailed,
+    StartUp,
+    Stopped,
+)
+from suptree.core.restart import is_restarted
 from suptree.core.spec import AutoShutdown, OnExhausted, Restart, Supervisor
 from suptree.core.state import Ending, Kind, Life, Operation, State
 from suptree.core.strategy import slice_of
-
-# Events.
-
-
-@dataclass(frozen=True, slots=True)
-class StartUp:
-    """The supervisor itself is to start: all its children, in order."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShutDown:
-    """The parent stops the supervisor: all its children, in reverse order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exited:
-    """A child that had started ended by itself."""
-
-    child: str
-    reason: Reason
-    now: float
-    """Seconds."""
-    counted: bool = True
-    """Whether a restart for it spends the budget."""
-    jitter: float = 0
-    """From -1 to 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """Nothing is left of the child that was to be stopped."""
-
-    child: str
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The child has started, by an operation or by itself."""
-
-    child: str
-
-
-@dataclass(frozen=True, slots=True)
-class StartFailed:
-    """The child did not start."""
-
-    child: str
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """It is time for the next attempt at a child that failed to start."""
-
-    child: str
-    now: float
-    counted: bool = True
-    jitter: float = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """Time has passed; a backoff may be over."""
-
-    now: float
-
-
-Event = StartUp | ShutDown | Exited | Stopped | Started | StartFailed | Retry | Due
-
-# Decisions.
-
-
-class Decision:
-    """What `step` decided about an event."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress(Decision):
-    """Nothing to tell: the event moved an operation on, or meant nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Absorbed(Decision):
-    """The exit is part of an operation that is under way (OTP rule 10)."""
-
-
-@dataclass(frozen=True, slots=True)
-class LetGo(Decision):
-    """The child's restart type does not restart it (OTP rule 2)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Restarting(Decision):
-    """A restart begins."""
-
-    operation: int
-    members: tuple[str, ...]
-    """The slice, in start order."""
-    counted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class GaveUp(Decision):
-    """The supervisor ends: its budget is spent, or its significant children have ended."""
-
-    operation: int
-    ending: Ending
 
 
 def step(sup: Supervisor, state: State, event: Event) -> tuple[State, Decision]:  # noqa: PLR0911 - one return a kind
@@ -130,11 +41,11 @@ def step(sup: Supervisor, state: State, event: Event) -> tuple[State, Decision]:
         case StartUp():
             return _begin(state, Kind.START, start=state.names), Progress()
         case ShutDown():
-            return _shut_down(sup, state, Ending.STOPPED), Progress()
+            return _shut_down(state, Ending.STOPPED), Progress()
         case Stopped(child):
             return _stopped(sup, state, child), Progress()
         case Started(child):
-            return _started(state, child), Progress()
+            return _started(sup, state, child), Progress()
         case StartFailed(child):
             return _start_failed(sup, state, child), Progress()
         case Due(now):
@@ -150,38 +61,45 @@ def step(sup: Supervisor, state: State, event: Event) -> tuple[State, Decision]:
 
 def _exited(sup: Supervisor, state: State, event: Exited) -> tuple[State, Decision]:
     life = state.life(event.child)
-    if state.ending is not None or life is None:
+    if state.ending is not None or life in (None, Life.REMOVED):
         return state, Absorbed()
-    restarted = is_restarted(sup.child(event.child).restart, event.reason)
     if is_under_way(state.operation, event.child):
-        if not is_starting(sup, state.operation, event.child):
-            return state, Absorbed()
-        if not restarted:
-            return _let_go(sup, _off_lists(state, event.child), event.child)
-        failed = _start_failed(sup, state, event.child)
-        if failed.ending is not None:
-            return failed, GaveUp(failed.serial, Ending.START_FAILED)
-        return _retry(sup, failed, Retry(event.child, event.now, event.counted, event.jitter))
+        return _exited_under_way(sup, state, event)
     if life is not Life.ALIVE:
         return state, Absorbed()
-    if not restarted:
+    if not is_restarted(sup.child(event.child).restart, event.reason):
         return _let_go(sup, state, event.child)
     return _restart(sup, state, event)
+
+
+def _exited_under_way(sup: Supervisor, state: State, event: Exited) -> tuple[State, Decision]:
+    """Take the exit of a child that the operation stops or starts: while it starts, it is a failed start."""
+    if not is_starting(sup, state.operation, event.child):
+        return state, Absorbed()
+    if not is_restarted(sup.child(event.child).restart, event.reason):
+        return _let_go(sup, _off_lists(state, event.child), event.child)
+    failed = _start_failed(sup, state, event.child)
+    if failed.ending is not None:
+        return failed, GaveUp(failed.serial, failed.ending)
+    return _retry(sup, failed, Retry(event.child, event.now, event.counted, event.jitter))
 
 
 def _let_go(sup: Supervisor, state: State, name: str) -> tuple[State, Decision]:
     child = sup.child(name)
     gone = state.without(name) if child.restart is Restart.TEMPORARY else state.with_life(name, Life.UNDEFINED)
     if child.significant and _is_auto_shutdown(sup, gone):
-        ended = _shut_down(sup, _next(gone), Ending.AUTO_SHUTDOWN)
+        ended = _shut_down(_next(gone), Ending.AUTO_SHUTDOWN)
         return ended, GaveUp(ended.serial, Ending.AUTO_SHUTDOWN)
     return gone, LetGo()
+
+
+_RUNNING = frozenset({Life.ALIVE, Life.RESTARTING})
 
 
 def _is_auto_shutdown(sup: Supervisor, state: State) -> bool:
     """Tell whether the end of one significant child ends the supervisor (OTP rules 28 to 31)."""
     runs = any(
-        sup.child(name).significant and (life is not Life.UNDEFINED or is_under_way(state.operation, name))
+        sup.child(name).significant and (life in _RUNNING or is_under_way(state.operation, name))
         for name, life in state.children
     )
     return sup.auto_shutdown is AutoShutdown.ANY_SIGNIFICANT or (
@@ -272,15 +190,21 @@ def _stopped(sup: Supervisor, state: State, name: str) -> State:
         return state
     stop = tuple(other for other in op.stop if other != name)
     state = replace(state, operation=replace(op, stop=stop) if stop or op.start else None)
-    if sup.child(name).restart is Restart.TEMPORARY:
-        return state.without(name)
-    return state.with_life(name, Life.UNDEFINED) if state.life(name) is Life.ALIVE else state
+    return state.with_life(name, Life.REMOVED if sup.child(name).restart is Restart.TEMPORARY else Life.STOPPED)
 
 
-def _started(state: State, name: str) -> State:
+def _started(sup: Supervisor, state: State, name: str) -> State:
     if state.ending is not None or (state.operation is not None and name in state.operation.stop):
         return state
+    if state.life(name) is None:
+        state = _returned(sup, state, name)
     return _off_lists(state.with_life(name, Life.ALIVE), name)
+
+
+def _returned(sup: Supervisor, state: State, name: str) -> State:
+    """Give a child that runs again by itself its place back; OTP's processes never do that, pods do."""
+    present = {**dict(state.children), name: Life.ALIVE}
+    return replace(state, children=tuple((c.name, present[c.name]) for c in sup.children if c.name in present))
 
 
 def _start_failed(sup: Supervisor, state: State, name: str) -> State:
@@ -289,7 +213,7 @@ def _start_failed(sup: Supervisor, state: State, name: str) -> State:
     if op is None or name not in op.start or name in op.stop:
         return state
     if op.kind is Kind.START:
-        return _shut_down(sup, state, Ending.START_FAILED)
+        return _shut_down(state, Ending.START_FAILED)
     # Whoever the next attempt takes along is no longer this operation's to start.
     left = _off_lists(state, *slice_of(sup.strategy, state.names, name)).with_life(name, Life.RESTARTING)
     return replace(left, retries=(*state.retries, name))
@@ -305,10 +229,10 @@ def _due(state: State, now: float) -> State:
 def _give_up(sup: Supervisor, state: State, ending: Ending) -> State:
     if sup.on_exhausted is OnExhausted.PARK:
         return replace(state, operation=None, retries=(), ending=ending)
-    return _shut_down(sup, state, ending)
+    return _shut_down(state, ending)
 
 
-def _shut_down(sup: Supervisor, state: State, ending: Ending) -> State:
+def _shut_down(state: State, ending: Ending) -> State:
     """End the supervisor: stop all children in reverse start order (OTP rules 18 and 33)."""
     if state.ending is not None:
         return state

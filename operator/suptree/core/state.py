@@ -7,11 +7,20 @@ from suptree.core.spec import Supervisor
 
 
 class Life(StrEnum):
-    """A child as its supervisor sees it, in the words of OTP's `which_children`."""
+    """A child as its supervisor sees it, in the words of OTP's `which_children`.
+
+    OTP shows `STOPPED` as `undefined`, and a `REMOVED` child not at all.
+    """
 
     ALIVE = "alive"
     UNDEFINED = "undefined"
+    """It ended by itself, or was never started."""
+    STOPPED = "stopped"
+    """Its supervisor stopped it, and has not started it again."""
     RESTARTING = "restarting"
+    """Its restart failed; the next attempt is to come."""
+    REMOVED = "removed"
+    """A temporary child that its supervisor stopped: it is never started again (OTP rule 8)."""
 
 
 class Ending(StrEnum):
@@ -59,7 +68,7 @@ class State:
     """The whole memory of one supervisor."""
 
     children: tuple[tuple[str, Life], ...]
-    """In start order; a child whose specification was removed (OTP's temporary children) is absent."""
+    """In start order; a temporary child that ended by itself is absent."""
     window: tuple[float, ...] = ()
     """Times (seconds) of the counted restarts on record, newest first; pruned when the next one is added."""
     uncounted: tuple[float, ...] = ()
@@ -75,11 +84,11 @@ class State:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The children in start order."""
-        return tuple(name for name, _ in self.children)
+        """The children that have a specification, in start order."""
+        return tuple(name for name, life in self.children if life is not Life.REMOVED)
 
     def life(self, name: str) -> Life | None:
-        """Return how the supervisor sees the child; None when its specification was removed."""
+        """Return how the supervisor sees the child; None when it has no place in the table."""
         return dict(self.children).get(name)
 
     def with_life(self, name: str, life: Life) -> "State":
@@ -87,7 +96,7 @@ class State:
         return replace(self, children=tuple((n, life if n == name else old) for n, old in self.children))
 
     def without(self, name: str) -> "State":
-        """Return the state with that child's specification removed (OTP rule 8)."""
+        """Return the state without that child."""
         return replace(self, children=tuple(pair for pair in self.children if pair[0] != name))
 
 

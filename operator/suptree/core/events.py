@@ -1,0 +1,112 @@
+"""What can happen to a supervisor, and what it decides about it."""
+
+from dataclasses import dataclass
+
+from suptree.core.restart import Reason
+from suptree.core.state import Ending
+
+# Events.
+
+
+@dataclass(frozen=True, slots=True)
+class StartUp:
+    """The supervisor itself is to start: all its children, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShutDown:
+    """The parent stops the supervisor: all its children, in reverse order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """A child that had started ended by itself."""
+
+    child: str
+    reason: Reason
+    now: float
+    """Seconds."""
+    counted: bool = True
+    """Whether a restart for it spends the budget."""
+    jitter: float = 0
+    """From 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Nothing is left of the child that was to be stopped."""
+
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The child has started, by an operation or by itself."""
+
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartFailed:
+    """The child did not start."""
+
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """It is time for the next attempt at a child that failed to start."""
+
+    child: str
+    now: float
+    counted: bool = True
+    jitter: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Time has passed; a backoff may be over."""
+
+    now: float
+
+
+Event = StartUp | ShutDown | Exited | Stopped | Started | StartFailed | Retry | Due
+
+# Decisions.
+
+
+class Decision:
+    """What `step` decided about an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(Decision):
+    """Nothing to tell: the event moved an operation on, or meant nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absorbed(Decision):
+    """The exit is part of an operation that is under way (OTP rule 10)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LetGo(Decision):
+    """The child's restart type does not restart it (OTP rule 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restarting(Decision):
+    """A restart begins."""
+
+    operation: int
+    members: tuple[str, ...]
+    """The slice, in start order."""
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp(Decision):
+    """The supervisor ends: its budget is spent, or its significant children have ended."""
+
+    operation: int
+    ending: Ending
