@@ -33,9 +33,9 @@ PERCENTAGE = "^(100|[1-9][0-9]?)%$"
 _SET: JsonDict = {"x-kubernetes-list-type": "set"}
 _ATOMIC: JsonDict = {"x-kubernetes-list-type": "atomic"}
 
-Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31, json_schema_extra={"format": "int32"})]
+Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1, json_schema_extra={"format": "int32"})]
 IntOrPercentage = Annotated[
-    Annotated[int, Field(ge=-(2**31), lt=2**31)] | Annotated[str, StringConstraints(max_length=16)],
+    Annotated[int, Field(ge=-(2**31), le=2**31 - 1)] | Annotated[str, StringConstraints(max_length=16)],
     WithJsonSchema(
         {"anyOf": [{"type": "integer"}, {"type": "string"}], "maxLength": 16, "x-kubernetes-int-or-string": True}
     ),
@@ -79,7 +79,7 @@ class LabelRequirement(ApiModel):
 class LabelSelector(ApiModel):
     """Which pods, by their labels; every part must match."""
 
-    match_labels: Annotated[dict[QualifiedName, LabelValue], Field(max_length=32)] | None = Field(
+    match_labels: Annotated[dict[str, LabelValue], Field(max_length=32)] | None = Field(
         default=None, description="Labels that a pod must have, with these values."
     )
     match_expressions: Annotated[tuple[LabelRequirement, ...], Field(max_length=32)] | None = Field(

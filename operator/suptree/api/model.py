@@ -18,7 +18,7 @@ from pydantic.config import JsonDict
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_QUALIFIED = "[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
+_QUALIFIED = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _SUBDOMAIN = "[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 QUALIFIED_NAME = f"^({_SUBDOMAIN}/)?{_QUALIFIED}$"
 

@@ -67,8 +67,8 @@ class SupervisionTreeSpec(ApiModel):
     )
     intensity: int = Field(
         default=3,
-        ge=0,
         le=1000,
+        json_schema_extra={"minimum": 0},  # checked by a rule, for its sentence
         description=(
             "How many restarts are allowed within periodSeconds; one more and the tree is exhausted. "
             "A restart of several children counts once. 0: the first failure exhausts the tree. Default: 3."
@@ -76,8 +76,8 @@ class SupervisionTreeSpec(ApiModel):
     )
     period_seconds: int = Field(
         default=300,
-        ge=1,
         le=30 * DAY,
+        json_schema_extra={"minimum": 1},
         description="Length of the window in which restarts are counted, in seconds. Default: 300.",
     )
     ordering: Ordering = Field(

@@ -32,7 +32,6 @@ def _newest(entries: tuple[T, ...]) -> tuple[T, ...]:
 ShortText = Annotated[str, AfterValidator(_clipped(200))]
 Text = Annotated[str, AfterValidator(_clipped(1024))]
 
-_SET: JsonDict = {"x-kubernetes-list-type": "set"}
 _ATOMIC: JsonDict = {"x-kubernetes-list-type": "atomic"}
 _MAP_BY_NAME: JsonDict = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 _MAP_BY_TYPE: JsonDict = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
@@ -208,5 +207,5 @@ class SupervisionTreeStatus(StatusModel):
     retry: tuple[str, ...] = Field(
         default=(),
         description="Internal, not a contract: the children to be restarted by the next attempt.",
-        json_schema_extra=_SET,
+        json_schema_extra=_ATOMIC,
     )

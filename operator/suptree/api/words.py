@@ -7,6 +7,12 @@ read the meaning from the member instead of repeating it.
 from enum import StrEnum
 from typing import Self
 
+from pydantic import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+MEANINGS = "x-meanings"
+
 
 class Word(StrEnum):
     """A string of the API with its meaning; define a member as ``NAME = "Name", "What it means."``."""
@@ -19,6 +25,13 @@ class Word(StrEnum):
         member._value_ = value
         member.meaning = meaning
         return member
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Hand the meanings to whoever makes descriptions out of the schema."""
+        schema = handler.resolve_ref_schema(handler(core))
+        schema[MEANINGS] = explained(cls)
+        return schema
 
 
 def explained(words: type[Word]) -> str:

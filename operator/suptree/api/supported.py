@@ -1,0 +1,64 @@
+"""What the API offers and this version does not do yet.
+
+The API is whole from the first release, so that manifests need not change as behaviour lands. Until then a spec that uses
+such a field is answered with Accepted=False, reason NotYetSupported, rather than half obeyed. When a behaviour lands, its
+row goes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from suptree.api.child import Child
+from suptree.api.choices import AfterCompletion, AutoShutdown, OnExhausted, Replacement
+from suptree.api.spec import SupervisionTreeSpec
+
+WORKLOADS = frozenset(("apps/v1", kind) for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"))
+
+
+@dataclass(frozen=True)
+class TreeField:
+    """A field of the spec that is not supported when ``uses`` says so."""
+
+    path: str
+    uses: Callable[[SupervisionTreeSpec], bool]
+
+    def used_in(self, spec: SupervisionTreeSpec) -> list[str]:
+        """Return the paths under which the spec uses the field."""
+        return [f"spec.{self.path}"] if self.uses(spec) else []
+
+
+@dataclass(frozen=True)
+class ChildField:
+    """A field of a child that is not supported when ``uses`` says so."""
+
+    path: str
+    uses: Callable[[Child], bool]
+
+    def used_in(self, spec: SupervisionTreeSpec) -> list[str]:
+        """Return the paths under which children of the spec use the field."""
+        return [f"spec.children[{at}].{self.path}" for at, child in enumerate(spec.children) if self.uses(child)]
+
+
+def _is_no_workload(child: Child) -> bool:
+    target = child.target_ref
+    return target is not None and (target.api_version, target.kind) not in WORKLOADS
+
+
+NOT_YET_SUPPORTED: tuple[TreeField | ChildField, ...] = (
+    TreeField("autoShutdown", lambda spec: spec.auto_shutdown is not AutoShutdown.NEVER),
+    TreeField("onExhausted", lambda spec: spec.on_exhausted is OnExhausted.HOLD),
+    TreeField("retryAfterSeconds", lambda spec: spec.retry_after_seconds is not None),
+    ChildField("targetRef.kind", _is_no_workload),
+    ChildField("startTimeoutSeconds", lambda child: child.start_timeout_seconds is not None),
+    ChildField("notReadySeconds", lambda child: child.not_ready_seconds is not None),
+    ChildField("minFailedPods", lambda child: child.min_failed_pods != 1),
+    ChildField("replacement", lambda child: child.replacement is Replacement.ONE_BY_ONE),
+    ChildField("afterCompletion", lambda child: child.after_completion is AfterCompletion.RERUN),
+    ChildField("significant", lambda child: child.significant),
+    ChildField("failurePolicy", lambda child: bool(child.failure_policy)),
+)
+
+
+def not_yet_supported(spec: SupervisionTreeSpec) -> list[str]:
+    """Name the fields of the spec whose behaviour is not implemented, such as ``spec.children[2].notReadySeconds``."""
+    return [path for field in NOT_YET_SUPPORTED for path in field.used_in(spec)]
