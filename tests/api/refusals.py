@@ -98,7 +98,7 @@ RULES = (
     Refusal(
         "both targetRef and selector",
         tree(child(selector={"matchLabels": {"app": "db"}})),
-        "remove one of them",
+        "only one of targetRef and selector",
     ),
     Refusal("an empty selector", tree(selecting()), "add matchLabels or matchExpressions"),
     Refusal("a selector of no labels", tree(selecting(matchLabels={})), "add matchLabels or matchExpressions"),

@@ -72,7 +72,15 @@ def sentences(error: ValidationError, below: str = "") -> list[str]:
         error: what pydantic found.
         below: the path of the object that was validated, for instance ``spec``.
     """
-    return [f"{_path(below, entry['loc'])}: {_plain(entry)}" for entry in error.errors(include_url=False)]
+    entries = error.errors(include_url=False)
+    places = [entry["loc"] for entry in entries]
+    return [f"{_path(below, entry['loc'])}: {_plain(entry)}" for entry in entries if not _is_echo(entry, places)]
+
+
+def _is_echo(entry: Any, places: list[tuple[int | str, ...]]) -> bool:  # noqa: ANN401  # see _plain
+    """Tell whether a list is called too short only because its items were refused."""
+    at = entry["loc"]
+    return entry["type"] == "too_short" and any(place != at and place[: len(at)] == at for place in places)
 
 
 def _path(below: str, parts: Iterable[int | str]) -> str:
