@@ -1,0 +1,1 @@
+"""Tests against a real Kubernetes, and the local cluster they run on."""

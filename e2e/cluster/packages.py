@@ -1,0 +1,49 @@
+"""What the real node needs of the machine itself, and Debian's packages that bring it."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+from e2e.cluster.report import Report
+
+_REAL_NODE = {"busybox": "busybox-static", "unshare": "util-linux", "mount": "mount", "cc": "gcc libc6-dev"}
+
+
+def missing() -> list[str]:
+    """Give the packages that a real node still needs here."""
+    return [package for program, package in _REAL_NODE.items() if not _have(program)]
+
+
+def _have(program: str) -> bool:
+    found = shutil.which(program)
+    if found and program == "busybox":  # it runs in an image with nothing else, so it must not need a loader
+        content = pathlib.Path(found).read_bytes()
+        return b"/ld-linux" not in content and b"/ld-musl" not in content
+    return found is not None
+
+
+def why_no_real_node(*, wanted: bool) -> str:
+    """Say in one line why this machine cannot have a real node, before anything is installed; empty when it can."""
+    if not wanted:
+        return "no real node: it was not asked for (--no-real-node)"
+    if os.geteuid() != 0:
+        return "no real node: containers need root, and this is another user"
+    if missing() and not shutil.which("apt-get"):
+        return f"no real node: install {', '.join(missing())} with this system's package manager"
+    return ""
+
+
+def install(report: Report) -> None:
+    """Install what is missing; needs root."""
+    wanted = " ".join(missing()).split()
+    if not wanted:
+        return
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with report.step(f"Installing {', '.join(wanted)} (usually half a minute)"):
+        for command in (["update"], ["install", "--yes", "--no-install-recommends", *wanted]):
+            done = subprocess.run(
+                ["apt-get", "-qq", *command], env=environment, capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                raise RuntimeError(f"apt-get {command[0]} failed: {done.stderr.strip()}")
