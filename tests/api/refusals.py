@@ -89,11 +89,6 @@ RULES = (
         tree(child("db"), selecting(matchLabels={"app": "db"})),
         "rename one of them",
     ),
-    Refusal(
-        "two children of the same target",
-        tree(child("db"), {**child("db"), "name": "other"}),
-        "two children have the same targetRef",
-    ),
     Refusal("neither targetRef nor selector", tree(child(targetRef=None)), "add either targetRef or selector"),
     Refusal(
         "both targetRef and selector",

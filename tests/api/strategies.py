@@ -101,8 +101,8 @@ conditions = st.fixed_dictionaries(
 )
 statuses = some(
     observedGeneration=counts,
-    conditions=st.lists(conditions, max_size=3),
-    children=st.lists(child_statuses, max_size=4),
+    conditions=st.lists(conditions, max_size=2, unique_by=lambda one: one["type"]),
+    children=st.lists(child_statuses, max_size=4, unique_by=lambda one: one["name"]),
     budget=some(used=counts, limit=counts, times=st.lists(times, max_size=4)),
     restarts=counts,
     operation=operations,

@@ -51,6 +51,7 @@ class Outcome(Word):
     RESTARTED = "Restarted", "all its children came up again."
     SUPERSEDED = "Superseded", "another failure, a change of the spec or a reset took its place."
     EXHAUSTED = "Exhausted", "it was refused or given up because the tree is exhausted."
+    OBSERVED = "Observed", "spec.mode is Observe: it was decided and recorded, and nothing was touched."
 
 
 class ExhaustedReason(Word):

@@ -10,13 +10,19 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from suptree.api.child import DAY, Child, TargetRef
+from suptree.api.child import DAY, Child
 from suptree.api.choices import AutoShutdown, Mode, OnExhausted, Ordering, Strategy
 from suptree.api.model import ApiModel, Rule
 
 MAX_CHILDREN = 256
 
 _MAP_BY_NAME: JsonDict = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+
+# The list of one list gives the names a name, so that they are collected once, and indexOf compares outside CEL. A loop in
+# a loop would take seconds for the largest tree, and the API server evaluates the rules at every write of the status.
+_NAMES_DIFFER = (
+    "[self.children.map(child, child.name)].all(names, names.all(name, names.indexOf(name) == names.lastIndexOf(name)))"
+)
 
 
 class Backoff(ApiModel):
@@ -153,21 +159,9 @@ class SupervisionTreeSpec(ApiModel):
             ".children",
         ),
         Rule(
-            "self.children.all(one, self.children.exists_one(other, one.name == other.name))",
+            _NAMES_DIFFER,
             "two children have the same name: rename one of them",
             lambda it: len({child.name for child in it.children}) == len(it.children),
             ".children",
         ),
-        Rule(
-            "self.children.all(one, !has(one.targetRef) || self.children.exists_one(other, has(other.targetRef)"
-            " && one.targetRef.name == other.targetRef.name && one.targetRef.kind == other.targetRef.kind"
-            " && one.targetRef.apiVersion == other.targetRef.apiVersion))",
-            "two children have the same targetRef: remove one of them",
-            lambda it: _all_different([child.target_ref for child in it.children if child.target_ref]),
-            ".children",
-        ),
     )
-
-
-def _all_different(targets: list[TargetRef]) -> bool:
-    return len({(target.api_version, target.kind, target.name) for target in targets}) == len(targets)

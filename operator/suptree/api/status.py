@@ -107,8 +107,13 @@ class OperationStatus(StatusModel):
     slice: tuple[str, ...] = Field(
         default=(), description="The children that it restarts, in start order.", json_schema_extra=_ATOMIC
     )
-    child: str | None = Field(default=None, description="The child whose exit began it.")
+    child: str | None = Field(
+        default=None, description="The child that is being stopped or started; absent when it is several at once."
+    )
     start_time: Time = Field(description="When it began.")
+    kind: str | None = Field(
+        default=None, description="Internal, not a contract: what the operation is for (start, restart or shutdown)."
+    )
     replacing: dict[str, str] | None = Field(
         default=None,
         description="Internal, not a contract: for each child the UIDs of the pods that it decided to replace.",
@@ -197,6 +202,9 @@ class SupervisionTreeStatus(StatusModel):
     )
     generation: Count | None = Field(
         default=None, description="Internal, not a contract: the generation of the spec that was last acted upon."
+    )
+    serial: Count | None = Field(
+        default=None, description="Internal, not a contract: number of the latest restart or refused restart."
     )
     reset: str | None = Field(
         default=None, description="Internal, not a contract: the value of the reset annotation that was last handled."
