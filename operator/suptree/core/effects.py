@@ -73,4 +73,7 @@ def _of_operation(sup: Supervisor, op: Operation) -> tuple[Effect, ...]:
     if independent or sup.ordering is Ordering.PARALLEL:
         ready = tuple(name for name in op.start if name not in op.stop)
         return tuple(map(Stop, op.stop)) + tuple(map(Start, ready))
+    if sup.ordering is Ordering.ONE_AT_A_TIME and op.kind is Kind.RESTART:
+        # The stop list runs backwards: its last child is the first in start order.
+        return tuple(map(Stop, op.stop[-1:])) if not op.start or op.start[0] in op.stop else (Start(op.start[0]),)
     return tuple(map(Stop, op.stop[:1])) or tuple(map(Start, op.start[:1]))

@@ -70,7 +70,15 @@ class Due:
     now: float
 
 
-Event = StartUp | ShutDown | Exited | Stopped | Started | StartFailed | Retry | Due
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """A person, or time, lets the supervisor go on: both windows are empty, and a restart that was refused is due."""
+
+    child: str | None
+    """The child whose restart was refused; None when nothing is to be restarted."""
+
+
+Event = StartUp | ShutDown | Exited | Stopped | Started | StartFailed | Retry | Due | Reset
 
 # Decisions.
 

@@ -18,6 +18,7 @@ from suptree.core.events import (
     GaveUp,
     LetGo,
     Progress,
+    Reset,
     Restarting,
     Retry,
     ShutDown,
@@ -50,6 +51,8 @@ def step(sup: Supervisor, state: State, event: Event) -> tuple[State, Decision]:
             return _start_failed(sup, state, child), Progress()
         case Due(now):
             return _due(state, now), Progress()
+        case Reset(child):
+            return _reset(sup, state, child)
         case Retry():
             return _retry(sup, state, event)
         case Exited():
@@ -136,14 +139,31 @@ def _restart(sup: Supervisor, state: State, event: Exited | Retry) -> tuple[Stat
 def _record(
     sup: Supervisor, state: State, event: Exited | Retry
 ) -> tuple[tuple[float, ...], tuple[float, ...], Ending | None]:
-    """Return both windows with the restart on record, and why it is refused, if it is."""
+    """Return both windows with the restart on record, or without it and why it is refused."""
     if event.counted:
         window = budget.add(state.window, event.now, sup.period)
-        refused = budget.is_exceeded(window, sup.intensity)
-        return window, state.uncounted, Ending.INTENSITY if refused else None
+        if budget.is_exceeded(window, sup.intensity):
+            return window[1:], state.uncounted, Ending.INTENSITY
+        return window, state.uncounted, None
     uncounted = budget.add(state.uncounted, event.now, sup.period)
-    refused = budget.is_exceeded(uncounted, budget.uncounted_limit(sup.intensity))
-    return state.window, uncounted, Ending.STORM if refused else None
+    if budget.is_exceeded(uncounted, budget.uncounted_limit(sup.intensity)):
+        return state.window, uncounted[1:], Ending.STORM
+    return state.window, uncounted, None
+
+
+def _reset(sup: Supervisor, state: State, child: str | None) -> tuple[State, Decision]:
+    """Begin anew with empty windows; what was stopped is started, and the restart that was refused is carried out."""
+    waiting = {name for name, life in state.children if life in {Life.STOPPED, Life.RESTARTING}}
+    state = replace(state, window=(), uncounted=(), retries=(), ending=None)
+    for missing in (c.name for c in sup.children if state.life(c.name) in {None, Life.REMOVED}):
+        state = _returned(sup, state, missing)
+    if child is not None:
+        waiting |= {*slice_of(sup.strategy, state.names, child)}
+    members = tuple(name for name in state.names if name in waiting)
+    if not members or (child is None and state.operation is not None):
+        return state, Progress()
+    state = _widen(sup, _next(state), members, None)
+    return state, Restarting(state.serial, members, counted=False)
 
 
 # Operations.

@@ -29,10 +29,15 @@ class AutoShutdown(StrEnum):
 
 
 class Ordering(StrEnum):
-    """Whether a group is stopped and started one child after the other, or all at once."""
+    """Whether a group is stopped and started one child after the other, or all at once.
+
+    `ONE_AT_A_TIME` is for a world in which what was stopped cannot be kept from starting: each child is stopped and
+    started before the next one is stopped.
+    """
 
     ORDERED = "Ordered"
     PARALLEL = "Parallel"
+    ONE_AT_A_TIME = "OneAtATime"
 
 
 class OnExhausted(StrEnum):

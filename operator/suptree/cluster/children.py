@@ -1,0 +1,153 @@
+"""Which pods a child is, and what it is doing."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from suptree.api.child import Child, LabelSelector
+from suptree.api.outcomes import State
+from suptree.api.reasons import Reason
+from suptree.cluster.labels import matches, selector_of
+from suptree.cluster.memory import Replaced
+from suptree.cluster.views import Pod, Workload
+
+
+class World(Protocol):
+    """What is known of one namespace."""
+
+    def workload(self, kind: str, name: str) -> Workload | None:
+        """Return the workload, if it exists."""
+
+    def workloads(self) -> Iterable[Workload]:
+        """Return all workloads."""
+
+    def pods(self, selector: LabelSelector) -> Iterable[Pod]:
+        """Return the pods with these labels."""
+
+    def older_claim(self, tree: str, pods: Iterable[Pod]) -> str:
+        """Return the name of an older tree that claims one of the pods; empty if none does."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildView:
+    """One child as it is."""
+
+    name: str
+    selector: LabelSelector | None = None
+    pods: tuple[Pod, ...] = ()
+    desired: int = 0
+    workload: Workload | None = None
+    problem: Reason | None = None
+    """Why the tree must not act on it."""
+    message: str = ""
+    ghosts: tuple[Pod, ...] = field(default=())
+    """Pods that were there when it was last looked at, and are gone."""
+
+
+def resolve(tree: str, child: Child, world: World) -> ChildView:
+    """Find a child's pods."""
+    view = _by_selector(child, world) if child.selector else _by_target(child, world)
+    other = world.older_claim(tree, view.pods) if view.problem is None else ""
+    if other:
+        return ChildView(
+            child.name,
+            problem=Reason.CLAIMED_BY_OTHER_TREE,
+            message=f"child {child.name}: its pods belong to the older tree {other}; "
+            f"take the child out of one of the two trees",
+        )
+    return view
+
+
+def resolve_all(tree: str, children: Iterable[Child], world: World) -> tuple[ChildView, ...]:
+    """Find the pods of all children; a pod that two of them claim is the earlier one's."""
+    views: list[ChildView] = []
+    for child in children:
+        view = resolve(tree, child, world)
+        mine = {pod.uid for pod in view.pods}
+        twin = next((it for it in views if any(pod.uid in mine for pod in it.pods) or _same_target(it, view)), None)
+        if twin is not None:
+            view = ChildView(
+                child.name,
+                problem=Reason.CHILDREN_OVERLAP,
+                message=f"child {child.name}: its pods belong to child {twin.name} already; take one of the two out",
+            )
+        views.append(view)
+    return tuple(views)
+
+
+def _same_target(one: ChildView, other: ChildView) -> bool:
+    return one.workload is not None and other.workload is not None and one.workload.uid == other.workload.uid
+
+
+def _by_selector(child: Child, world: World) -> ChildView:
+    assert child.selector is not None  # noqa: S101 - for the type checker; the caller looked
+    selector = child.selector
+    pods = tuple(world.pods(selector))
+    desired = sum(
+        it.replicas for it in world.workloads() if it.kind != "Deployment" and matches(selector, it.template_labels)
+    )
+    alone = sum(pod.owner is None and not pod.is_deleting for pod in pods)
+    return ChildView(child.name, selector, pods, desired + alone)
+
+
+def _by_target(child: Child, world: World) -> ChildView:
+    ref = child.target_ref
+    assert ref is not None  # noqa: S101 - for the type checker; the CRD's rules say so
+    workload = world.workload(ref.kind, ref.name)
+    if workload is None or workload.is_deleting:
+        return ChildView(
+            child.name,
+            problem=Reason.CHILD_MISSING,
+            message=f"child {child.name}: {ref.kind} {ref.name} does not exist; create it or take the child out of the tree",
+        )
+    selector = selector_of(workload.selector)
+    owners = {workload.uid}
+    if workload.kind == "Deployment":
+        owners = {it.uid for it in world.workloads() if it.owner is not None and it.owner.uid == workload.uid}
+    pods = tuple(pod for pod in world.pods(selector) if pod.owner is not None and pod.owner.uid in owners)
+    return ChildView(child.name, selector, pods, workload.replicas, workload)
+
+
+def ready_pods(view: ChildView, replaced: Replaced) -> int:
+    """Count the pods that are Ready and are to stay."""
+    return sum(pod.is_ready and not pod.is_deleting and not replaced.has(pod) for pod in view.pods)
+
+
+def is_up(view: ChildView, replaced: Replaced) -> bool:
+    """Tell whether all the pods that the child should have are Ready."""
+    return view.desired > 0 and ready_pods(view, replaced) >= view.desired
+
+
+def is_nothing_to_start(view: ChildView) -> bool:
+    """Tell whether the order need not wait for the child: its target is not there, or wants no pods."""
+    return view.problem is not None or view.desired == 0
+
+
+def observed_state(view: ChildView, was: State | None) -> State:
+    """Say what a child is doing that no operation is working on."""
+    if view.problem is Reason.CHILD_MISSING:
+        return State.MISSING
+    if view.desired == 0 and not view.pods:
+        return State.SUSPENDED
+    ready = ready_pods(view, Replaced())
+    # A child that is up stays up while new pods of it come and go, as long as it is not down.
+    if ready >= max(view.desired, 1) or (was is State.UP and ready > 0):
+        return State.UP
+    if any(pod.obstacle for pod in view.pods if not pod.is_deleting):
+        return State.CANNOT_START
+    if ready == 0 and was in {State.UP, State.DOWN}:
+        return State.DOWN
+    return State.STARTING
+
+
+def obstacle(view: ChildView) -> str:
+    """Say why the child cannot start; empty when nothing is known to keep it."""
+    for pod in view.pods:
+        if pod.obstacle and not pod.is_deleting:
+            return f"pod {pod.name}: {pod.obstacle}"
+    return ""
+
+
+def controllers_of(world: World) -> Mapping[str, Workload]:
+    """Return the workloads by UID."""
+    return {it.uid: it for it in world.workloads()}

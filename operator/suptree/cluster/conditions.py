@@ -1,0 +1,136 @@
+"""What a tree says about itself: one row a condition, each computed from the facts of one decision."""
+
+from dataclasses import dataclass
+
+from suptree.api.choices import ConditionStatus, Mode, Ordering
+from suptree.api.model import to_time
+from suptree.api.outcomes import Stage, State
+from suptree.api.reasons import ConditionType, Reason
+from suptree.api.spec import SupervisionTreeSpec
+from suptree.api.status import ChildStatus, Condition, OperationStatus, SupervisionTreeStatus
+from suptree.cluster.narrate import listing
+
+SETTLED = frozenset({State.UP, State.COMPLETED, State.SUSPENDED})
+"""States in which a child is as it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the conditions are computed from."""
+
+    generation: int
+    now: float
+    spec: SupervisionTreeSpec | None
+    refusal: Reason | None = None
+    refusal_message: str = ""
+    children: tuple[ChildStatus, ...] = ()
+    unresolved: tuple[tuple[Reason, str], ...] = ()
+    obstacles: tuple[str, ...] = ()
+    """Why children cannot start."""
+    stuck: str = ""
+    """Which pods should be gone and are not."""
+    operation: OperationStatus | None = None
+    operation_message: str = ""
+    parked: str = ""
+    """Why and how to go on; empty unless the tree is parked."""
+    is_gate_installed: bool = True
+
+
+Verdict = tuple[ConditionStatus, Reason, str]
+TRUE, FALSE = ConditionStatus.TRUE, ConditionStatus.FALSE
+
+
+def conditions(facts: Facts, before: SupervisionTreeStatus) -> tuple[Condition, ...]:
+    """Return all conditions; the time of the last transition is kept while the status stays the same."""
+    old = {condition.type: condition for condition in before.conditions}
+    found = []
+    for type_, verdict in (
+        (ConditionType.READY, _ready(facts)),
+        (ConditionType.RECONCILING, _reconciling(facts)),
+        (ConditionType.STALLED, _stalled(facts)),
+        (ConditionType.ACCEPTED, _accepted(facts)),
+        (ConditionType.RESOLVED_REFS, _resolved_refs(facts)),
+        (ConditionType.ORDER_ENFORCED, _order_enforced(facts)),
+    ):
+        status, reason, message = verdict
+        was = old.get(type_)
+        same = was is not None and was.status == status
+        found.append(
+            Condition(
+                type=type_,
+                status=status,
+                reason=reason,
+                message=message,
+                observed_generation=facts.generation,
+                last_transition_time=was.last_transition_time if was and same else to_time(int(facts.now)),
+            )
+        )
+    return tuple(found)
+
+
+def _ready(facts: Facts) -> Verdict:  # noqa: PLR0911 - a table of cases, the most serious first
+    if facts.refusal:
+        return FALSE, Reason.NOT_ACCEPTED, "the spec is not accepted, so the tree does not act; see Accepted"
+    if facts.parked:
+        return FALSE, Reason.PARKED, facts.parked
+    if facts.spec and facts.spec.suspend:
+        return (
+            FALSE,
+            Reason.SUSPENDED,
+            "the tree is suspended and keeps its hands off; set spec.suspend to false to resume",
+        )
+    if facts.unresolved:
+        return FALSE, Reason.UNRESOLVED, "; ".join(message for _, message in facts.unresolved)
+    down = [f"{child.name} is {child.state}" for child in facts.children if child.state not in SETTLED]
+    if facts.obstacles and down:
+        return FALSE, Reason.CHILD_CANNOT_START, "; ".join(facts.obstacles)
+    if down:
+        return FALSE, Reason.CHILDREN_NOT_UP, listing(down)
+    return TRUE, Reason.ALL_CHILDREN_UP, f"all {len(facts.children)} children are up"
+
+
+def _reconciling(facts: Facts) -> Verdict:
+    if facts.operation is None:
+        return FALSE, Reason.IDLE, "no restart is under way"
+    if facts.stuck:
+        return TRUE, Reason.STUCK_TERMINATING, facts.stuck
+    reason = Reason.WAITING if facts.operation.stage is Stage.WAITING else Reason.RESTARTING
+    return TRUE, reason, facts.operation_message
+
+
+def _stalled(facts: Facts) -> Verdict:
+    if facts.parked:
+        return TRUE, Reason.PARKED, facts.parked
+    return FALSE, Reason.NOT_STALLED, "the tree is not exhausted"
+
+
+def _accepted(facts: Facts) -> Verdict:
+    if facts.refusal:
+        return FALSE, facts.refusal, facts.refusal_message
+    if facts.spec and facts.spec.mode is Mode.OBSERVE:
+        return TRUE, Reason.ACCEPTED, "the spec is accepted; mode is Observe, so the tree decides but touches nothing"
+    return TRUE, Reason.ACCEPTED, "the spec is accepted"
+
+
+def _resolved_refs(facts: Facts) -> Verdict:
+    if facts.refusal:
+        return FALSE, Reason.NOT_ACCEPTED, "the children are not looked at; see Accepted"
+    if facts.unresolved:
+        return FALSE, facts.unresolved[0][0], "; ".join(message for _, message in facts.unresolved)
+    return TRUE, Reason.RESOLVED, f"all {len(facts.children)} children are found"
+
+
+def _order_enforced(facts: Facts) -> Verdict:
+    if facts.spec and facts.spec.ordering is Ordering.PARALLEL:
+        return FALSE, Reason.NOT_ORDERED, "ordering is Parallel; no pod is ever held"
+    if not facts.is_gate_installed:
+        return (
+            FALSE,
+            Reason.GATE_NOT_INSTALLED,
+            (
+                "the admission policy suptree-hold is not installed, so a restart goes child by child: each is deleted and "
+                "waited for before the next; for a full stop before the start set gate.enabled in the chart "
+                "(Kubernetes 1.36 or newer)"
+            ),
+        )
+    return TRUE, Reason.GATE_INSTALLED, "a pod whose turn has not come is held by the scheduling gate suptree.dev/hold"

@@ -1,0 +1,103 @@
+"""The sentences: conditions, events and the command line say the same thing in the same words."""
+
+from collections.abc import Sequence
+
+from suptree.api.outcomes import Cause, ExhaustedReason, Stage
+from suptree.api.spec import SupervisionTreeSpec
+from suptree.api.status import HistoryEntry
+from suptree.cluster.exits import Exit
+
+_VERBS: dict[Cause, str] = {
+    Cause.CRASH: "crashed",
+    Cause.OOM_KILLED: "ran out of memory",
+    Cause.COMPLETED: "ended with exit code 0",
+    Cause.START_FAILED: "did not become Ready in time",
+    Cause.ZOMBIE: "is a zombie: it runs but is not Ready",
+    Cause.JOB_FAILED: "failed",
+    Cause.JOB_COMPLETE: "is complete",
+    Cause.DISRUPTED: "was disrupted",
+    Cause.LOST: "was lost with its node",
+    Cause.DELETED: "was deleted",
+    Cause.EXHAUSTED: "gave up",
+}
+
+
+def listing(names: Sequence[str]) -> str:
+    """Write names as a person would: 'a', 'a and b', 'a, b and c'."""
+    if len(names) < 2:  # noqa: PLR2004 - one name needs no 'and'
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def what_happened(child: str, it: Exit | HistoryEntry) -> str:
+    """Say what ended a child: 'db crashed (pod db-0, container main, exit code 3)'."""
+    evidence = [f"pod {it.pod}"] if it.pod else []
+    if it.container:
+        evidence.append(f"container {it.container}")
+    if it.exit_code is not None and it.cause is not Cause.COMPLETED:
+        evidence.append(f"exit code {it.exit_code}")
+    return f"{child} {_VERBS[it.cause]}" + (f" ({', '.join(evidence)})" if evidence else "")
+
+
+def restart(spec: SupervisionTreeSpec, entry: HistoryEntry) -> str:
+    """Say what a restart does and what it costs."""
+    if entry.rule == "Reset":
+        return (
+            f"reset: restarting {listing(entry.slice)} ({spec.strategy}), which was refused before; the budget is empty"
+        )
+    cost = (
+        f"restart {entry.budget_used} of {spec.intensity} in {spec.period_seconds} s"
+        if entry.counted
+        else "not counted against the budget"
+    )
+    return f"{what_happened(entry.child, entry)}: restarting {listing(entry.slice)} ({spec.strategy}); {cost}"
+
+
+def exhausted(spec: SupervisionTreeSpec, entry: HistoryEntry, reason: ExhaustedReason) -> str:
+    """Say why a restart was refused."""
+    limit = (
+        f"too many disruptions in {spec.period_seconds} s"
+        if reason is ExhaustedReason.DISRUPTION_STORM
+        else f"the budget of {spec.intensity} restarts in {spec.period_seconds} s is spent"
+    )
+    return f"{what_happened(entry.child, entry)}, and {limit}"
+
+
+def parked(tree: str, why: str) -> str:
+    """Say that a tree is parked, and what to do about it."""
+    return (
+        f"{why}; the tree is parked and leaves every pod as it is. Mend the cause, then: "
+        f"kubectl annotate suptree {tree} suptree.dev/reset=now --overwrite"
+    )
+
+
+def operation(entry: HistoryEntry | None, stage: Stage, now_at: Sequence[str], later: Sequence[str], until: str) -> str:
+    """Say what a restart is doing.
+
+    Args:
+        entry: Its entry in the history.
+        stage: How far it is.
+        now_at: The children that are being stopped or started.
+        later: The children that are started after them.
+        until: When it goes on, while it backs off.
+    """
+    why = f"{what_happened(entry.child, entry)}: " if entry else ""
+    if stage is Stage.WAITING:
+        return f"{why}backing off until {until} before {listing(entry.slice) if entry else 'the children'} restart"
+    if stage is Stage.STOPPING:
+        return f"{why}stopping {listing(now_at)}"
+    held = f"; after that {listing(later)}" if later else ""
+    return f"{why}starting {listing(now_at)}{held}"
+
+
+def held(tree: str, child: str, why: str) -> str:
+    """Say why a pod waits."""
+    return f"held by SupervisionTree {tree} until it is {child}'s turn to start: {why}"
+
+
+def stuck(pod: str, node: str) -> str:
+    """Say which pod does not go, and what a person can do."""
+    where = f" on node {node}" if node else ""
+    return (
+        f"pod {pod}{where} should be gone and is not; if its node is lost, delete the node or taint it out-of-service"
+    )

@@ -1,0 +1,113 @@
+"""How far an operation is: the core's effects, answered from what is already so, and what is left to do about them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from suptree.cluster.children import ChildView, is_nothing_to_start, is_up
+from suptree.cluster.memory import Replaced
+from suptree.cluster.record import Work
+from suptree.cluster.situation import Delete, Release
+from suptree.cluster.views import Pod
+from suptree.core import effects as do
+from suptree.core import events
+from suptree.core.spec import Ordering, Supervisor
+from suptree.core.state import Life, State
+
+STUCK_AFTER_SECONDS = 30
+"""How long after its grace period a pod may take to go before it is called stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The operation under way, held against the cluster."""
+
+    sup: Supervisor
+    state: State
+    work: Work
+    views: Mapping[str, ChildView]
+    now: float
+    jitter: float
+    is_acting: bool
+    """False: mode Observe. Everything is taken as done, and nothing is done."""
+
+    @property
+    def effects(self) -> tuple[do.Effect, ...]:
+        """What the core wants done now."""
+        return do.effects(self.sup, self.state)
+
+    def answers(self) -> list[events.Event]:
+        """Return what can be told the core already."""
+        return [answer for effect in self.effects if (answer := self._answer(effect)) is not None]
+
+    def _answer(self, effect: do.Effect) -> events.Event | None:
+        match effect:
+            case do.Wait(until) if self.now >= until:
+                return events.Due(self.now)
+            case do.Attempt(name):
+                return events.Retry(name, self.now, jitter=self.jitter)
+            case do.Stop(name) if not self.is_acting or not self._left(name):
+                return events.Stopped(name)
+            case do.Start(name) if not self.is_acting or self._has_started(name):
+                return events.Started(name)
+        return None
+
+    def replaced(self, name: str) -> Replaced:
+        """Return the pods of a child that the operation replaces."""
+        return self.work.replaced.get(name, Replaced())
+
+    def _left(self, name: str) -> list[Pod]:
+        mine = self.replaced(name)
+        return [pod for pod in self.views[name].pods if mine.has(pod)]
+
+    def _has_started(self, name: str) -> bool:
+        view = self.views[name]
+        return is_nothing_to_start(view) or is_up(view, self.replaced(name))
+
+    def being_stopped(self) -> tuple[str, ...]:
+        """Return the children that are being stopped now."""
+        return tuple(effect.child for effect in self.effects if isinstance(effect, do.Stop))
+
+    def being_started(self) -> tuple[str, ...]:
+        """Return the children that are being started now."""
+        return tuple(effect.child for effect in self.effects if isinstance(effect, do.Start))
+
+    def is_held(self, name: str) -> bool:
+        """Tell whether new pods of the child must wait."""
+        op = self.state.operation
+        if self.sup.ordering is not Ordering.ORDERED or not self.is_acting or name in self.being_started():
+            return False
+        if do.is_under_way(op, name) and op is not None and op.until is None:
+            return True
+        return self.state.life(name) in {Life.STOPPED, Life.REMOVED}
+
+    def deletes(self, grace: Mapping[str, int | None]) -> Iterable[Delete]:
+        """Return the pods to delete, each with its child's grace period."""
+        for name in self.being_stopped() if self.is_acting else ():
+            for pod in self._left(name):
+                if not pod.is_deleting:
+                    yield Delete(pod, grace[name])
+
+    def held(self) -> Iterable[tuple[str, Pod]]:
+        """Return the pods that wait, each with its child."""
+        for name, view in self.views.items():
+            if self.is_held(name):
+                yield from ((name, pod) for pod in view.pods if pod.is_gated and not pod.is_deleting)
+
+    def releases(self) -> Iterable[Release]:
+        """Return the pods to let go: those whose turn it is, and those that nothing keeps."""
+        op = self.state.operation
+        for name, view in self.views.items():
+            if not self.is_held(name):
+                stamp = op.id if op is not None else self.state.serial
+                yield from (Release(pod, stamp) for pod in view.pods if pod.is_gated and not pod.is_deleting)
+
+    def stuck(self) -> list[Pod]:
+        """Return the pods that should be gone by now."""
+        pods = [pod for name in self.being_stopped() for pod in self._left(name)]
+        return [pod for pod in pods if pod.deletes_at is not None and self.now > pod.deletes_at + STUCK_AFTER_SECONDS]
+
+    def deadlines(self) -> list[float]:
+        """Return when the operation has to be looked at again though nothing has happened."""
+        waits = [effect.until for effect in self.effects if isinstance(effect, do.Wait)]
+        pods = [pod for name in self.being_stopped() for pod in self._left(name)]
+        return waits + [pod.deletes_at + STUCK_AFTER_SECONDS + 1 for pod in pods if pod.deletes_at is not None]

@@ -1,0 +1,233 @@
+"""One decision about one tree, from the whole current state. Pure: the same situation always gives the same plan.
+
+The order is the contract: exits are judged, the core decides, the operation moves on as far as the cluster already is,
+and only then is it said what to persist and, after that, what to do.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from suptree.api.choices import Mode, Ordering
+from suptree.api.model import from_time, to_time
+from suptree.api.outcomes import Cause
+from suptree.api.reasons import EventType, Reason
+from suptree.api.spec import SupervisionTreeSpec
+from suptree.api.status import LastExit, SupervisionTreeStatus
+from suptree.cluster import narrate, record, report
+from suptree.cluster.children import ChildView, is_up
+from suptree.cluster.exits import Evidence, Exit, judge
+from suptree.cluster.ledger import DEFAULT_RULE, RESET_RULE, Ledger
+from suptree.cluster.memory import Replaced, decode, encode, replaced
+from suptree.cluster.progress import Progress
+from suptree.cluster.situation import Notice, Plan, Release, Situation
+from suptree.cluster.views import Owner
+from suptree.core import budget, events
+from suptree.core.effects import is_under_way
+from suptree.core.machine import step
+from suptree.core.state import Life, State, adopted
+
+_TELL_HELD_AFTER_SECONDS = 30
+"""How long a pod may be held before it gets an Event."""
+
+
+def decide(it: Situation) -> Plan:
+    """Decide what to persist about a tree, and what then to do."""
+    tree = it.tree
+    gated = tuple(Release(pod, 0) for view in it.children for pod in view.pods if pod.is_gated and not pod.is_deleting)
+    if tree.is_deleting:
+        return Plan(tree.status, releases=gated)
+    # A restored tree (status of another UID) starts afresh: nothing that the old one left undone is done now.
+    is_mine = tree.status.uid == tree.uid
+    before = tree.status if is_mine else SupervisionTreeStatus(uid=tree.uid, reset=tree.reset)
+    if tree.spec is None or tree.refusal is not None or tree.spec.suspend:
+        return Plan(report.hands_off(it, before), releases=gated)
+    return _Decision(it, tree.spec, before).plan()
+
+
+class _Decision:
+    """The making of one plan; nothing of it outlives `plan`."""
+
+    def __init__(self, it: Situation, spec: SupervisionTreeSpec, before: SupervisionTreeStatus) -> None:
+        self.it = it
+        self.spec = spec
+        self.before = before
+        self.is_acting = spec.mode is Mode.ENFORCE
+        self.sup = record.supervisor_of(spec, is_gate_installed=it.is_gate_installed)
+        self.views = {view.name: view for view in it.children}
+        self.old = {child.name: child for child in before.children}
+        self.state: State = adopted(self.sup) if before.serial is None else record.read(before, self.sup)
+        self.work = record.read_work(before) if self.state.operation else record.Work()
+        self.ledger = Ledger(it.tree.name, spec, before.history, it.now, is_acting=self.is_acting)
+        self.ledger.exhausted = before.exhausted
+        self.last_exits: dict[str, LastExit] = {}
+        self.seen: dict[str, str | None] = {}
+        self.confirm: list[Owner] = []
+
+    def plan(self) -> Plan:
+        """Make the plan."""
+        self._forget_the_old()
+        self._reset()
+        for child in self.spec.children:
+            self._judge(self.views[child.name])
+        self._move_on()
+        progress = self._progress()
+        grace = {child.name: child.shutdown_seconds for child in self.spec.children}
+        return Plan(
+            status=report.status(self.it, self.spec, self.before, self._outcome()),
+            deletes=tuple(progress.deletes(grace)),
+            releases=tuple(progress.releases()),
+            notices=(*self.ledger.notices, *self._held_notices(progress)),
+            confirm=tuple(self.confirm),
+            wake_at=self._wake_at(progress),
+            selectors=tuple(view.selector for view in self.it.children if view.selector and view.problem is None),
+            is_gated=self.spec.ordering is Ordering.ORDERED and self.is_acting,
+        )
+
+    def _outcome(self) -> report.Outcome:
+        return report.Outcome(self._progress(), self.ledger, self.last_exits, self.seen)
+
+    # What has passed.
+
+    def _forget_the_old(self) -> None:
+        now, period = self.it.now, self.spec.period_seconds
+        window, uncounted = (budget.prune(times, now, period) for times in (self.state.window, self.state.uncounted))
+        self.state = replace(self.state, window=window, uncounted=uncounted)
+
+    def _reset(self) -> None:
+        """Let the tree go on with an empty budget, when a person says so or has changed the spec of an exhausted one."""
+        annotated = self.it.tree.reset is not None and self.it.tree.reset != self.before.reset
+        changed = self.before.generation not in {None, self.it.tree.generation}
+        is_exhausted = self.state.ending is not None
+        if not annotated and not (changed and is_exhausted):
+            return
+        refused = self.ledger.entries[0] if is_exhausted and self.ledger.entries else None
+        child = refused.child if refused and refused.child in self.views else None
+        if child is not None and is_up(self.views[child], Replaced()):
+            child = None  # It has come back by itself.
+        self.ledger.exhausted = None
+        because = "a person reset it" if annotated else "its spec was changed"
+        self.ledger.tell(
+            EventType.NORMAL, Reason.RESET, f"the budget is empty again: {because}", f"{self.state.serial}-reset"
+        )
+        self.state, decision = step(self.sup, self.state, events.Reset(child))
+        if isinstance(decision, events.Restarting) and refused is not None:
+            evidence = Exit(refused.cause, refused.pod or "", refused.container, refused.exit_code)
+            self._begin(decision, refused.child, evidence, RESET_RULE)
+
+    # Exits.
+
+    def _judge(self, view: ChildView) -> None:
+        if view.problem is not None:
+            self.seen[view.name] = None
+            return
+        old = self.old.get(view.name)
+        judgement = judge(
+            Evidence(
+                pods=view.pods,
+                seen=decode(old.seen) if old else None,
+                replaced=self._progress().replaced(view.name),
+                workload=view.workload,
+                controllers=self.it.controllers,
+                fresh=self.it.fresh,
+                ghosts=view.ghosts,
+            )
+        )
+        self.seen[view.name] = encode(judgement.seen)
+        self.confirm += judgement.confirm
+        if judgement.exit:
+            self._exited(view.name, judgement.exit)
+        elif self._runs_again(view):
+            self.state, _ = step(self.sup, self.state, events.Started(view.name))
+
+    def _runs_again(self, view: ChildView) -> bool:
+        """Tell whether a child is back that nobody started: its own controller, or the kubelet, brings it back."""
+        is_idle = not is_under_way(self.state.operation, view.name)
+        return is_idle and self.state.life(view.name) is not Life.ALIVE and is_up(view, Replaced())
+
+    def _exited(self, name: str, found: Exit) -> None:
+        self.last_exits[name] = LastExit(
+            cause=found.cause,
+            pod=found.pod or None,
+            container=found.container,
+            exit_code=found.exit_code,
+            time=to_time(self.it.now),
+            message=found.message,
+        )
+        self._feed(events.Exited(name, found.reason, self.it.now, found.is_counted, self.it.jitter), found)
+
+    def _feed(self, event: events.Event, found: Exit | None = None) -> None:
+        """Give the core an event, and write down what it decides."""
+        self.state, decision = step(self.sup, self.state, event)
+        if isinstance(event, events.Exited | events.Retry):
+            evidence = found or self._last_known(event.child)
+            if isinstance(decision, events.Restarting):
+                self._begin(decision, event.child, evidence, DEFAULT_RULE)
+            elif isinstance(decision, events.GaveUp):
+                self.ledger.gave_up(decision, event.child, evidence, len(self.state.window))
+        op = self.state.operation
+        if isinstance(event, events.Due) and op is not None and op.until is None:
+            self._replace(op.stop)
+
+    def _last_known(self, name: str) -> Exit:
+        last = self.last_exits.get(name) or (self.old[name].last_exit if name in self.old else None)
+        if last is None:
+            return Exit(Cause.START_FAILED)
+        return Exit(last.cause, last.pod or "", last.container, last.exit_code, last.message)
+
+    # The operation.
+
+    def _begin(self, decision: events.Restarting, name: str, found: Exit, rule: str) -> None:
+        """Take up a restart: write its history, and decide which pods it replaces."""
+        self.ledger.began(decision, name, found, rule, len(self.state.window))
+        members = {*self.work.slice, *decision.members}
+        order = tuple(child.name for child in self.sup.children if child.name in members)
+        self.work = record.Work(order, to_time(self.it.now), self.work.replaced)
+        op = self.state.operation
+        # The child alone: its kubelet, or its controller, is restarting it already. That is the restart.
+        is_in_place = decision.members == (name,) and rule != RESET_RULE
+        if op is not None and op.until is None and not is_in_place:
+            self._replace(decision.members)
+
+    def _replace(self, members: Iterable[str]) -> None:
+        """Decide which pods are replaced: those that ever started a container; the others are fresh already."""
+        found = {
+            name: replaced([pod for pod in self.views[name].pods if not pod.is_gated and not pod.is_fresh])
+            for name in members
+        }
+        self.work = replace(self.work, replaced={**self.work.replaced, **found})
+
+    def _move_on(self) -> None:
+        """Tell the core what is already so, until something has to be done or waited for."""
+        had_operation = self.state.operation is not None
+        while answers := self._progress().answers():
+            for answer in answers:
+                self._feed(answer)
+            if self.state.operation is None or not self.state.operation.stop:
+                self.ledger.stopped()
+        if had_operation and self.state.operation is None:
+            self.work = record.Work()
+            if self.state.ending is None:
+                self.ledger.finished()
+
+    def _progress(self) -> Progress:
+        return Progress(
+            self.sup, self.state, self.work, self.views, self.it.now, self.it.jitter, is_acting=self.is_acting
+        )
+
+    # What to tell, and when to look again.
+
+    def _held_notices(self, progress: Progress) -> Iterable[Notice]:
+        why = self.ledger.exhausted.message if self.ledger.exhausted else report.operation_message(self._outcome())
+        for name, pod in progress.held():
+            if self.it.now - from_time(pod.created) >= _TELL_HELD_AFTER_SECONDS:
+                message = narrate.held(self.it.tree.name, name, why or "")
+                yield Notice(EventType.WARNING, Reason.HELD, message, f"held-{pod.uid}", pod)
+
+    def _wake_at(self, progress: Progress) -> float | None:
+        times = progress.deadlines()
+        # The budget in the status falls when an entry leaves the window.
+        times += [
+            min(window) + self.spec.period_seconds + 1 for window in (self.state.window, self.state.uncounted) if window
+        ]
+        times += [from_time(pod.created) + _TELL_HELD_AFTER_SECONDS for _, pod in progress.held()]
+        return min((time for time in times if time > self.it.now), default=None)

@@ -1,0 +1,132 @@
+"""The core's state in the status, and back: `read(write(state)) == state`.
+
+What the status tells a user and what the core remembers are the same fields wherever that reads well; the few that only
+the core needs are marked internal in the API.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from suptree.api.choices import Ordering as OrderingChoice
+from suptree.api.model import from_time, to_time
+from suptree.api.outcomes import ExhaustedReason, Stage
+from suptree.api.spec import SupervisionTreeSpec
+from suptree.api.status import OperationStatus, SupervisionTreeStatus
+from suptree.cluster.memory import Replaced, decode_replaced, encode_replaced
+from suptree.core.spec import AutoShutdown, Backoff, Child, OnExhausted, Ordering, Restart, Strategy, Supervisor
+from suptree.core.state import Ending, Kind, Life, Operation, State
+
+ENDED = "ended"
+"""A temporary child that ended by itself: the core has no place for it any more."""
+
+EXHAUSTED_REASONS: dict[Ending, ExhaustedReason] = {
+    Ending.INTENSITY: ExhaustedReason.BUDGET_EXHAUSTED,
+    Ending.STORM: ExhaustedReason.DISRUPTION_STORM,
+    Ending.AUTO_SHUTDOWN: ExhaustedReason.AUTO_SHUTDOWN,
+}
+_ENDINGS = {reason: ending for ending, reason in EXHAUSTED_REASONS.items()}
+
+
+def supervisor_of(spec: SupervisionTreeSpec, *, is_gate_installed: bool) -> Supervisor:
+    """Translate a spec. Without the gate policy an ordered restart goes one child at a time."""
+    ordering = Ordering(spec.ordering)
+    if spec.ordering is OrderingChoice.ORDERED and not is_gate_installed:
+        ordering = Ordering.ONE_AT_A_TIME
+    return Supervisor(
+        children=tuple(Child(child.name, Restart(child.restart), child.significant) for child in spec.children),
+        strategy=Strategy(spec.strategy),
+        intensity=spec.intensity,
+        period=spec.period_seconds,
+        auto_shutdown=AutoShutdown(spec.auto_shutdown),
+        ordering=ordering,
+        on_exhausted=OnExhausted.PARK,
+        backoff=Backoff(
+            spec.backoff.initial_seconds,
+            spec.backoff.factor,
+            spec.backoff.max_seconds,
+            spec.backoff.jitter_percent,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What belongs to the operation under way besides what the core knows of it."""
+
+    slice: tuple[str, ...] = ()
+    start_time: str = ""
+    replaced: Mapping[str, Replaced] = field(default_factory=dict)
+    """Child -> the pods that are to be replaced."""
+
+
+def read(status: SupervisionTreeStatus, sup: Supervisor) -> State:
+    """Return the core's state. Children that the spec has gained are adopted; those that it has lost are forgotten."""
+    lives = {child.name: child.supervision or Life.ALIVE for child in status.children}
+    names = {child.name for child in sup.children}
+    return State(
+        children=tuple(
+            (child.name, Life(life)) for child in sup.children if (life := lives.get(child.name, Life.ALIVE)) != ENDED
+        ),
+        window=tuple(map(from_time, status.budget.times)) if status.budget else (),
+        uncounted=tuple(map(from_time, status.uncounted)),
+        operation=_operation(status, names),
+        retries=tuple(name for name in status.retry if name in names),
+        ending=_ENDINGS.get(status.exhausted.reason) if status.exhausted else None,
+        serial=status.serial or 0,
+        restarts=status.restarts or 0,
+    )
+
+
+def _operation(status: SupervisionTreeStatus, names: set[str]) -> Operation | None:
+    op = status.operation
+    if op is None:
+        return None
+    stop = tuple(name for name in op.stop or () if name in names)
+    start = tuple(name for name in op.start or () if name in names)
+    if not stop and not start:
+        return None
+    until = from_time(status.next_attempt_time) if status.next_attempt_time and op.stage is Stage.WAITING else None
+    return Operation(op.id, Kind(op.kind or Kind.RESTART), stop, start, until)
+
+
+def read_work(status: SupervisionTreeStatus) -> Work:
+    """Return what else belongs to the operation under way."""
+    op = status.operation
+    if op is None:
+        return Work()
+    replaced = {name: decode_replaced(text) for name, text in (op.replacing or {}).items()}
+    return Work(op.slice, op.start_time, replaced)
+
+
+def life_of(state: State, name: str) -> str:
+    """Return what the status remembers of the core's view of a child."""
+    return str(state.life(name) or ENDED)
+
+
+def stage_of(op: Operation) -> Stage:
+    """Say how far the operation is."""
+    if op.until is not None:
+        return Stage.WAITING
+    return Stage.STOPPING if op.stop else Stage.STARTING
+
+
+def write_operation(op: Operation | None, work: Work, child: str | None) -> OperationStatus | None:
+    """Return the operation as the status shows it; `child` is the one that is being stopped or started."""
+    if op is None:
+        return None
+    return OperationStatus(
+        id=op.id,
+        stage=stage_of(op),
+        slice=work.slice,
+        child=child,
+        start_time=work.start_time,
+        kind=str(op.kind),
+        stop=op.stop,
+        start=op.start,
+        replacing={name: encode_replaced(it) for name, it in sorted(work.replaced.items()) if it.uids},
+    )
+
+
+def write_times(times: tuple[float, ...]) -> tuple[str, ...]:
+    """Write a window."""
+    return tuple(map(to_time, times))

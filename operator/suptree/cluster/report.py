@@ -1,0 +1,177 @@
+"""The status that a decision leaves behind."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from suptree.api import outcomes
+from suptree.api.model import to_time
+from suptree.api.outcomes import State
+from suptree.api.spec import SupervisionTreeSpec
+from suptree.api.status import (
+    BudgetStatus,
+    ChildStatus,
+    LastExit,
+    OperationStatus,
+    Summary,
+    SupervisionTreeStatus,
+)
+from suptree.cluster import narrate, record
+from suptree.cluster.children import ChildView, observed_state, obstacle, ready_pods
+from suptree.cluster.conditions import SETTLED, Facts, conditions
+from suptree.cluster.ledger import Ledger
+from suptree.cluster.memory import Replaced
+from suptree.cluster.progress import Progress
+from suptree.cluster.situation import Situation
+from suptree.core.state import Life
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a decision came to."""
+
+    progress: Progress
+    ledger: Ledger
+    last_exits: Mapping[str, LastExit]
+    seen: Mapping[str, str | None]
+
+
+def status(
+    it: Situation, spec: SupervisionTreeSpec, before: SupervisionTreeStatus, outcome: Outcome
+) -> SupervisionTreeStatus:
+    """Return the whole status after a decision."""
+    progress, ledger = outcome.progress, outcome.ledger
+    state = progress.state
+    children = tuple(_child(view, before, outcome) for view in it.children)
+    operation = _operation(outcome)
+    exhausted = ledger.exhausted if state.ending else None
+    parked = narrate.parked(it.tree.name, exhausted.message or "") if exhausted else ""
+    facts = Facts(
+        generation=it.tree.generation,
+        now=it.now,
+        spec=spec,
+        children=children,
+        unresolved=tuple((view.problem, view.message) for view in it.children if view.problem),
+        obstacles=tuple(f"{view.name} cannot start ({why})" for view in it.children if (why := obstacle(view))),
+        stuck="; ".join(narrate.stuck(pod.name, pod.node) for pod in progress.stuck()),
+        operation=operation,
+        operation_message=operation_message(outcome),
+        parked=parked,
+        is_gate_installed=it.is_gate_installed,
+    )
+    op = state.operation
+    return SupervisionTreeStatus(
+        observed_generation=it.tree.generation,
+        conditions=conditions(facts, before),
+        children=children,
+        budget=BudgetStatus(used=len(state.window), limit=spec.intensity, times=record.write_times(state.window)),
+        restarts=state.restarts,
+        operation=operation,
+        history=tuple(ledger.entries),
+        next_attempt_time=to_time(op.until) if op is not None and op.until is not None else None,
+        exhausted=exhausted,
+        summary=_summary(children, len(state.window), spec),
+        uid=it.tree.uid,
+        generation=it.tree.generation,
+        serial=state.serial,
+        reset=it.tree.reset,
+        uncounted=record.write_times(state.uncounted),
+        retry=state.retries,
+    )
+
+
+def hands_off(it: Situation, before: SupervisionTreeStatus) -> SupervisionTreeStatus:
+    """Return the status of a tree that does not act: what happens meanwhile is history when it acts again."""
+    tree = it.tree
+    old = {child.name: child for child in before.children}
+    children = tuple(
+        ChildStatus(
+            name=view.name,
+            state=observed_state(view, old[view.name].state if view.name in old else None),
+            ready=ready_pods(view, Replaced()),
+            desired=view.desired,
+            restarts=old[view.name].restarts if view.name in old else 0,
+            last_exit=old[view.name].last_exit if view.name in old else None,
+            selector=view.selector,
+        )
+        for view in it.children
+    )
+    facts = Facts(
+        generation=tree.generation,
+        now=it.now,
+        spec=tree.spec,
+        refusal=tree.refusal,
+        refusal_message=tree.refusal_message,
+        children=children,
+        unresolved=tuple((view.problem, view.message) for view in it.children if view.problem),
+        is_gate_installed=it.is_gate_installed,
+    )
+    history = before.history
+    if history and history[0].outcome is outcomes.Outcome.IN_PROGRESS:
+        history = (history[0].model_copy(update={"outcome": outcomes.Outcome.SUPERSEDED}), *history[1:])
+    return before.model_copy(
+        update={
+            "observed_generation": tree.generation,
+            "conditions": conditions(facts, before),
+            "children": children,
+            "history": history,
+            "operation": None,
+            "next_attempt_time": None,
+            "exhausted": None,
+            "retry": (),
+            "serial": before.serial or 0,
+            "uid": tree.uid,
+            "generation": tree.generation,
+            "reset": tree.reset,
+            "summary": _summary(children, len(before.budget.times) if before.budget else 0, tree.spec),
+        }
+    )
+
+
+def operation_message(outcome: Outcome) -> str:
+    """Say what the operation is doing; empty when there is none."""
+    progress = outcome.progress
+    op = progress.state.operation
+    if op is None:
+        return ""
+    now_at = progress.being_stopped() or progress.being_started()
+    later = [name for name in op.start if name not in now_at]
+    until = to_time(op.until) if op.until is not None else ""
+    return narrate.operation(outcome.ledger.open, record.stage_of(op), now_at, later, until)
+
+
+def _operation(outcome: Outcome) -> OperationStatus | None:
+    progress = outcome.progress
+    now_at = progress.being_stopped() or progress.being_started()
+    return record.write_operation(progress.state.operation, progress.work, now_at[0] if len(now_at) == 1 else None)
+
+
+def _child(view: ChildView, before: SupervisionTreeStatus, outcome: Outcome) -> ChildStatus:
+    progress = outcome.progress
+    old = next((child for child in before.children if child.name == view.name), ChildStatus(name=view.name))
+    return ChildStatus(
+        name=view.name,
+        state=_state(view, old.state, progress),
+        ready=ready_pods(view, progress.replaced(view.name)),
+        desired=view.desired,
+        restarts=(old.restarts or 0) + outcome.ledger.included.get(view.name, 0),
+        last_exit=outcome.last_exits.get(view.name, old.last_exit),
+        selector=view.selector or old.selector,
+        seen=outcome.seen[view.name],
+        supervision=record.life_of(progress.state, view.name),
+    )
+
+
+def _state(view: ChildView, was: State | None, progress: Progress) -> State:
+    name = view.name
+    if name in progress.being_stopped():
+        return State.STOPPING
+    if name in progress.being_started():
+        return State.CANNOT_START if obstacle(view) else State.STARTING
+    if progress.state.life(name) in {Life.STOPPED, Life.REMOVED} and progress.is_held(name):
+        return State.HELD
+    return observed_state(view, was)
+
+
+def _summary(children: tuple[ChildStatus, ...], used: int, spec: SupervisionTreeSpec | None) -> Summary:
+    settled = sum(child.state in SETTLED for child in children)
+    return Summary(children=f"{settled}/{len(children)}", budget=f"{used}/{spec.intensity}" if spec else None)

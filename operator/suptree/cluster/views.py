@@ -1,0 +1,212 @@
+"""Pods and workloads, cut down to what Suptree looks at: frozen values, so that two views can be compared."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from sys import intern
+from typing import Any
+
+from suptree.api.model import from_time
+from suptree.api.reasons import HOLD_GATE
+
+Raw = Mapping[str, Any]
+
+OPERATION_LABEL = "suptree.dev/operation"
+"""On a pod that an operation started: the operation's id."""
+
+_REVISION_LABELS = ("pod-template-hash", "controller-revision-hash")
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """One termination of one container, as the kubelet reports it in state or lastState."""
+
+    container: str
+    id: str
+    """The containerID: it names this death and no other."""
+    exit_code: int
+    signal: int
+    reason: str
+    message: str
+    is_init: bool
+    """Whether it was an init container that is to run to its end (not a sidecar)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The controller of a pod or of a ReplicaSet."""
+
+    kind: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod."""
+
+    uid: str
+    namespace: str
+    name: str
+    version: int
+    labels: Mapping[str, str] = field(hash=False)
+    owner: Owner | None
+    created: str
+    deletes_at: float | None
+    """Being deleted: when its grace period is over, by the API server's clock (seconds since the epoch)."""
+    is_ready: bool
+    is_gated: bool
+    """Whether it carries our scheduling gate."""
+    is_fresh: bool
+    """Whether none of its containers was ever started."""
+    revision: str
+    deaths: tuple[Death, ...]
+    obstacle: str
+    """Why it cannot start, where a restart would not help: image pull, unschedulable; empty otherwise."""
+    phase: str
+    is_disrupted: bool
+    """Whether Kubernetes marked it as the target of a disruption (eviction, preemption, node shutdown)."""
+    node: str
+
+    @property
+    def is_deleting(self) -> bool:
+        """Whether it is on its way out."""
+        return self.deletes_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A Deployment, StatefulSet, DaemonSet or ReplicaSet."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    generation: int
+    observed_generation: int
+    replicas: int
+    """Pods that are wanted."""
+    update_revision: str
+    """The revision that new pods get; of a StatefulSet only."""
+    first_ordinal: int
+    selector: Raw = field(hash=False)
+    template_labels: Mapping[str, str] = field(hash=False)
+    """Labels that its pods get."""
+    owner: Owner | None = None
+    is_deleting: bool = False
+
+
+def pod_of(raw: Raw) -> Pod:
+    """Return the view of a Pod object."""
+    meta, spec, status = raw["metadata"], raw.get("spec", {}), raw.get("status", {})
+    labels = {intern(key): intern(value) for key, value in (meta.get("labels") or {}).items()}
+    statuses = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    return Pod(
+        uid=meta["uid"],
+        namespace=intern(meta["namespace"]),
+        name=meta["name"],
+        version=int(meta.get("resourceVersion") or 0),
+        labels=labels,
+        owner=_controller(meta),
+        created=meta.get("creationTimestamp") or "",
+        deletes_at=from_time(meta["deletionTimestamp"]) if meta.get("deletionTimestamp") else None,
+        is_ready=_condition(status, "Ready") == "True",
+        is_gated=any(gate.get("name") == HOLD_GATE for gate in spec.get("schedulingGates") or ()),
+        is_fresh=all(_never_started(container) for container in statuses),
+        revision=next((labels[name] for name in _REVISION_LABELS if name in labels), ""),
+        deaths=_deaths(spec, status),
+        obstacle=_obstacle(status, statuses),
+        phase=intern(status.get("phase") or ""),
+        is_disrupted=_condition(status, "DisruptionTarget") == "True",
+        node=intern(spec.get("nodeName") or ""),
+    )
+
+
+def workload_of(kind: str, raw: Raw) -> Workload:
+    """Return the view of a workload object."""
+    meta, spec, status = raw["metadata"], raw.get("spec", {}), raw.get("status", {})
+    replicas = status.get("desiredNumberScheduled", 0) if kind == "DaemonSet" else spec.get("replicas", 1)
+    return Workload(
+        kind=kind,
+        namespace=intern(meta["namespace"]),
+        name=meta["name"],
+        uid=meta["uid"],
+        version=int(meta.get("resourceVersion") or 0),
+        generation=int(meta.get("generation") or 0),
+        observed_generation=int(status.get("observedGeneration") or 0),
+        replicas=int(replicas or 0),
+        update_revision=status.get("updateRevision") or "",
+        first_ordinal=int((spec.get("ordinals") or {}).get("start") or 0),
+        selector=spec.get("selector") or {},
+        template_labels=((spec.get("template") or {}).get("metadata") or {}).get("labels") or {},
+        owner=_controller(meta),
+        is_deleting=bool(meta.get("deletionTimestamp")),
+    )
+
+
+def _controller(meta: Raw) -> Owner | None:
+    for ref in meta.get("ownerReferences") or ():
+        if ref.get("controller"):
+            return Owner(intern(ref["kind"]), intern(ref["name"]), intern(ref["uid"]))
+    return None
+
+
+def _condition(status: Raw, wanted: str) -> str:
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == wanted:
+            return str(condition.get("status"))
+    return ""
+
+
+def _never_started(container: Raw) -> bool:
+    state = container.get("state") or {}
+    return (
+        not container.get("restartCount")
+        and not container.get("lastState")
+        and "running" not in state
+        and "terminated" not in state
+    )
+
+
+def _deaths(spec: Raw, status: Raw) -> tuple[Death, ...]:
+    sidecars = {c["name"] for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"}
+    found = [
+        death
+        for container in status.get("initContainerStatuses") or ()
+        for death in _deaths_of(container, is_init=container["name"] not in sidecars)
+    ]
+    for container in status.get("containerStatuses") or ():
+        found += _deaths_of(container, is_init=False)
+    return tuple(found)
+
+
+def _deaths_of(container: Raw, *, is_init: bool) -> list[Death]:
+    """Look at state and lastState: a liveness kill shows in lastState alone; a death under back-off shows in both."""
+    found: dict[str, Death] = {}
+    for place in ("lastState", "state"):
+        ended = (container.get(place) or {}).get("terminated")
+        if ended and ended.get("containerID"):
+            found[ended["containerID"]] = Death(
+                container=intern(container["name"]),
+                id=ended["containerID"],
+                exit_code=int(ended.get("exitCode") or 0),
+                signal=int(ended.get("signal") or 0),
+                reason=intern(ended.get("reason") or ""),
+                message=(ended.get("message") or "")[:200],
+                is_init=is_init,
+            )
+    return list(found.values())
+
+
+_OBSTACLES = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+
+
+def _obstacle(status: Raw, statuses: list[Raw]) -> str:
+    for container in statuses:
+        reason = ((container.get("state") or {}).get("waiting") or {}).get("reason") or ""
+        if reason in _OBSTACLES:
+            return str(reason)
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            return "Unschedulable"
+    return ""
