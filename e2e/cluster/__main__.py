@@ -70,8 +70,6 @@ def _down(arguments: argparse.Namespace) -> int:
 
 
 def _describe(spec: Spec, components: dict[str, Process]) -> list[str]:
-    expected = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"]
-    expected += ["containerd", "kubelet"] if spec.real_node else []
     all_pins = pins.load()
     versions = {
         program: family.version
@@ -86,7 +84,7 @@ def _describe(spec: Spec, components: dict[str, Process]) -> list[str]:
         "kubelet": spec.ports.kubelet,
     }
     lines = [f"{'COMPONENT':24} {'STATE':6} {'PID':>8} {'PORT':>6}  VERSION"]
-    for name in expected:
+    for name in spec.components:
         process = components.get(name)
         up, pid = ("up", str(process.pid)) if process else ("down", "-")
         lines.append(f"{name:24} {up:6} {pid:>8} {ports.get(name, '-')!s:>6}  {versions[name]}")

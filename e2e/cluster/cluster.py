@@ -173,7 +173,7 @@ class Cluster:
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 program = pathlib.Path(f"/proc/{child.pid}/exe").readlink().name
                 found[program] = child
-        return found
+        return {name: found[name] for name in self.spec.components if name in found}
 
     def _inner(self) -> Process | None:
         if os.geteuid() != 0:

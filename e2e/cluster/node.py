@@ -3,6 +3,9 @@
 The keeper's mount namespace makes that cheap: folders that these programs insist on are covered by private ones, and
 the node's name resolves to loopback inside it alone, which is how the API server finds a kubelet that listens there.
 Pods get a `ptp` interface pair each, not a bridge: a pair goes with its pod's namespace, a bridge would stay behind.
+The plugin would turn on forwarding for the whole machine; it is shown a file instead. So the kubelet reaches pods
+(probes) and pods reach the machine, but pods do not reach each other; and there is no kube-proxy and no DNS.
+A pod that needs the API server uses `hostNetwork` and has KUBERNETES_SERVICE_HOST and _PORT set in its environment.
 """
 
 import json
@@ -47,6 +50,9 @@ def _cover(spec: Spec) -> None:
     hosts = spec.folder / "hosts"
     hosts.write_text(f"{HOST} localhost {REAL_NODE}\n::1 localhost\n")
     _mount("--bind", hosts, "/etc/hosts")
+    forward = spec.folder / "ip_forward"
+    forward.write_text("1")
+    _mount("--bind", forward, "/proc/sys/net/ipv4/ip_forward")
 
 
 def _containerd_config(spec: Spec) -> str:
@@ -56,7 +62,7 @@ def _containerd_config(spec: Spec) -> str:
     runc = "plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc"
     return f"""version = 3
 root = {quoted(spec.folder / "containerd")}
-state = {quoted(spec.folder / "containerd-state")}
+state = {quoted(spec.containerd_state)}
 disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.blockfile", "io.containerd.snapshotter.v1.erofs"]
 
 [grpc]
@@ -117,7 +123,6 @@ def _kubelet_config(spec: Spec) -> str:
         "authorization": {"mode": "AlwaysAllow"},
         "containerRuntimeEndpoint": f"unix://{_socket(spec)}",
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{spec.cgroup}",
         "cgroupsPerQOS": False,
         "enforceNodeAllocatable": [],
         "failCgroupV1": False,
@@ -127,6 +132,8 @@ def _kubelet_config(spec: Spec) -> str:
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {},
         "resolvConf": "/dev/null",
+        "clusterDNS": [HOST],  # there is none; without a name for it every pod gets a warning Event
+        "clusterDomain": "cluster.local",
         "podLogsDir": str(spec.logs / "pods"),
         "volumePluginDir": str(spec.folder / "volume-plugins"),
         "nodeStatusUpdateFrequency": "5s",

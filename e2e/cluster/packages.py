@@ -7,7 +7,15 @@ import subprocess
 
 from e2e.cluster.report import Report
 
-_REAL_NODE = {"busybox": "busybox-static", "unshare": "util-linux", "mount": "mount", "cc": "gcc libc6-dev"}
+_LIBSECCOMP = "seccomp.h"
+_REAL_NODE = {
+    "busybox": "busybox-static",
+    "unshare": "util-linux",
+    "mount": "mount",
+    "cc": "gcc libc6-dev",
+    "pkg-config": "pkg-config",
+    _LIBSECCOMP: "libseccomp-dev",
+}
 
 
 def missing() -> list[str]:
@@ -16,6 +24,9 @@ def missing() -> list[str]:
 
 
 def _have(program: str) -> bool:
+    if program == _LIBSECCOMP:
+        asked = shutil.which("pkg-config")
+        return asked is not None and subprocess.run([asked, "--exists", "libseccomp"], check=False).returncode == 0
     found = shutil.which(program)
     if found and program == "busybox":  # it runs in an image with nothing else, so it must not need a loader
         content = pathlib.Path(found).read_bytes()

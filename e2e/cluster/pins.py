@@ -28,6 +28,7 @@ class Family:
     usual_seconds: int
     ldflags: str = ""
     cgo: bool = False
+    tags: str = ""
     rename: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
@@ -44,12 +45,14 @@ class Family:
     @property
     def flags(self) -> tuple[str, ...]:
         """The flags of `go build`: a read-only go.mod, and the same binary wherever it is built."""
-        return ("-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", f"-s -w {self.ldflags}".strip())
+        tags = ("-tags", self.tags) if self.tags else ()
+        return ("-mod=readonly", "-trimpath", "-buildvcs=false", *tags, "-ldflags", f"-s -w {self.ldflags}".strip())
 
     def key(self) -> str:
         """Name what would be built: any change of a pin, a dependency or a flag gives another key."""
         digest = hashlib.sha256()
-        digest.update(json.dumps([dataclasses.asdict(self), self.flags, platform.machine()], sort_keys=True).encode())
+        what = [self.name, self.packages, self.flags, self.cgo, self.rename, platform.machine()]
+        digest.update(json.dumps(what, sort_keys=True).encode())
         for file in ("go.mod", "go.sum"):
             digest.update((self.folder / file).read_bytes())
         return digest.hexdigest()[:16]

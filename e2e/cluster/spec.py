@@ -40,6 +40,12 @@ class Spec:
     programs: dict[str, pathlib.Path]
 
     @property
+    def components(self) -> tuple[str, ...]:
+        """The programs that run, in the order in which they are shown."""
+        always = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+        return (*always, "containerd", "kubelet") if self.real_node else always
+
+    @property
     def server(self) -> str:
         """The URL of the API server."""
         return f"https://{HOST}:{self.ports.api}"
@@ -65,9 +71,9 @@ class Spec:
         return self.folder / "kubeconfig"
 
     @property
-    def cgroup(self) -> str:
-        """The cgroup that holds the real node's containers, below the root of each hierarchy."""
-        return f"suptree-e2e/{self.folder.parent.name}-{self.name}"
+    def containerd_state(self) -> pathlib.Path:
+        """Where containerd has a folder for each container that runs."""
+        return self.folder / "containerd-state"
 
     def user(self, name: str) -> pathlib.Path:
         """Give the kubeconfig of a component's user."""

@@ -106,18 +106,18 @@ def pod_subnet() -> str:
 
 
 def remove(path: pathlib.Path) -> None:
-    """Remove what a cluster that has ended leaves: its state folder and its empty cgroups."""
+    """Remove what a cluster that has ended leaves: its state folder and its containers' empty cgroups."""
     with contextlib.suppress(FileNotFoundError, ValueError, TypeError, KeyError):
-        _remove_cgroups(Spec.load(path).cgroup)
+        _remove_cgroups(Spec.load(path).containerd_state)
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _remove_cgroups(cgroup: str) -> None:
-    for hierarchy in (CGROUPS, *CGROUPS.glob("*/")):
-        top = hierarchy / cgroup
-        for inner in sorted((path for path in top.rglob("*/")), key=lambda path: -len(path.parts)):
-            with contextlib.suppress(OSError):
-                inner.rmdir()
-        for outer in (top, top.parent):  # the parent stays while another cluster is in it
-            with contextlib.suppress(OSError):
-                outer.rmdir()
+def _remove_cgroups(containerd_state: pathlib.Path) -> None:
+    # Only those of its own containers: an empty one may be that of a container which another cluster is starting.
+    containers = [found.name for found in containerd_state.glob("io.containerd.runtime.v2.task/k8s.io/*")]
+    for hierarchy in (CGROUPS, *CGROUPS.glob("*/")) if containers else ():
+        parent = hierarchy / "k8s.io"
+        trees = [tree for container in containers for tree in (*(parent / container).rglob("*/"), parent / container)]
+        for cgroup in (*sorted(trees, key=lambda tree: -len(tree.parts)), parent):
+            with contextlib.suppress(OSError):  # the parent stays while another cluster is in it
+                cgroup.rmdir()

@@ -1,0 +1,192 @@
+"""A cluster that is not wanted any more leaves nothing, whatever ended it; one that is wanted costs nothing to ask for."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from e2e.cluster import BUSYBOX, FAKE_LABEL, FAKE_TAINT, REAL_LABEL, Cluster, ClusterError, down, state
+
+NAME = f"selftest-{os.getpid()}"
+REPOSITORY = pathlib.Path(__file__).parents[3]
+
+
+def _cli(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "e2e.cluster", *arguments, "--name", NAME]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=1800)
+
+
+def _remains() -> dict[str, list[str]]:
+    folder = str(state.folder(NAME))
+    processes = []
+    for cmdline in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = cmdline.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if f"{folder}/" in words or words.rstrip().endswith(folder):
+            processes.append(words)
+    mounts = [line for line in pathlib.Path("/proc/self/mounts").read_text().splitlines() if folder in line]
+    return {"processes": processes, "mounts": mounts}
+
+
+def _interfaces() -> set[str]:
+    return {path.name for path in pathlib.Path("/sys/class/net").iterdir()}
+
+
+def _kubectl(cluster: Cluster, *arguments: str, given: str = "") -> str:
+    command = [str(cluster.kubectl), "--kubeconfig", str(cluster.kubeconfig), *arguments]
+    return subprocess.run(command, input=given, capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+def _pod(name: str, command: list[str]) -> str:
+    limits = {"limits": {"memory": "32Mi"}}
+    container = {"name": "main", "image": BUSYBOX, "imagePullPolicy": "Never", "command": command, "resources": limits}
+    spec = {"nodeSelector": REAL_LABEL, "restartPolicy": "Never", "containers": [container]}
+    return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
+
+
+def _until(good: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not good():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """End the cluster after the test, and check that nothing of it is there."""
+    before = _interfaces()
+    yield
+    down(NAME)
+    assert _remains() == {"processes": [], "mounts": []}
+    assert not state.folder(NAME).exists()
+    assert {name for name in _interfaces() - before if not name.startswith("veth")} == set()
+
+
+@pytest.fixture
+def cluster(nothing_left: None) -> Iterator[Cluster]:
+    """Give a cluster of this test's own."""
+    assert nothing_left is None  # what checks, comes after what ends
+    with Cluster.start(NAME, fake_nodes=2) as started:
+        yield started
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_up_twice_is_one_cluster_and_down_leaves_nothing() -> None:
+    """The second `up` is there at once with the same processes, and `down` leaves none of them."""
+    first = _cli("up", "--fake-nodes", "1")
+    assert first.returncode == 0, first.stderr
+    pid = Cluster.attach(NAME).pid
+    began = time.monotonic()
+    second = _cli("up", "--fake-nodes", "1")
+    assert time.monotonic() - began < 2
+    assert (second.stdout, Cluster.attach(NAME).pid) == (first.stdout, pid)
+    assert _cli("up", "--fake-nodes", "2").stderr.endswith("end it first, with `down`\n")
+    status = _cli("status")
+    assert (status.returncode, "kube-apiserver" in status.stdout) == (0, True), status.stdout
+    assert _cli("kubeconfig").stdout.strip() == str(Cluster.attach(NAME).kubeconfig)
+    assert _cli("down").returncode == 0
+    assert _remains() == {"processes": [], "mounts": []}
+    with pytest.raises(ClusterError, match="start it with"):
+        Cluster.attach(NAME)
+
+
+def test_a_killed_keeper_takes_everything_along(cluster: Cluster) -> None:
+    """Whoever kills the keeper has killed the cluster, containers too."""
+    if cluster.real_node:
+        _kubectl(cluster, "create", "-f", "-", given=_pod("sleeper", ["deaf"]))
+        _kubectl(cluster, "wait", "--for=condition=Ready", "pod/sleeper", "--timeout=60s")
+    os.kill(cluster.pid, signal.SIGKILL)
+    _until(lambda: _remains() == {"processes": [], "mounts": []}, 10)
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "SIGKILL"])
+def test_a_cluster_in_the_foreground_ends_with_its_starter(number: signal.Signals) -> None:
+    """Nothing of a cluster outlives the program that started it for itself, not even its state folder."""
+    command = [sys.executable, "-m", "e2e.cluster", "up", "--foreground", "--name", NAME, "--fake-nodes", "1"]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as starter:
+        assert starter.stdout
+        assert starter.stdout.readline().startswith(b"export KUBECONFIG=")
+        starter.send_signal(number)
+        starter.wait(30)
+    _until(lambda: _remains() == {"processes": [], "mounts": []} and not state.folder(NAME).exists(), 20)
+
+
+def test_a_component_that_ends_is_started_again(cluster: Cluster) -> None:
+    """A test that kills the API server gets it back on the same port."""
+    before = cluster.components()["kube-apiserver"]
+    before.send(signal.SIGKILL)
+    assert before.wait(5)
+    _until(lambda: "kube-apiserver" in cluster.components())
+    _until(
+        lambda: (
+            subprocess.run(
+                [cluster.kubectl, "--kubeconfig", cluster.kubeconfig, "get", "--raw", "/readyz"],
+                capture_output=True,
+                check=False,
+            ).returncode
+            == 0
+        )
+    )
+
+
+def test_pods_run_on_fake_nodes(cluster: Cluster) -> None:
+    """A Deployment for the fake nodes is Ready in seconds, and its container has an identity as a real one has."""
+    spec = {
+        "nodeSelector": FAKE_LABEL,
+        "tolerations": [{"key": FAKE_TAINT["key"], "operator": "Exists"}],
+        "containers": [{"name": "main", "image": "none"}],
+    }
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}, "spec": spec}
+    _kubectl(cluster, "create", "-f", "-", given=json.dumps(pod))
+    _kubectl(cluster, "wait", "--for=condition=Ready", "pod/one", "--timeout=30s")
+    status = json.loads(_kubectl(cluster, "get", "pod", "one", "-o", "json"))
+    assert status["status"]["containerStatuses"][0]["containerID"] == f"fake://{status['metadata']['uid']}/main"
+    created = [json.loads(line) for line in cluster.audit_log.read_text().splitlines()]
+    mine = [one for one in created if one["user"]["username"] == "admin" and one["objectRef"].get("resource") == "pods"]
+    assert [one["verb"] for one in mine] == ["create"]
+
+
+def test_containers_run_on_the_real_node(cluster: Cluster) -> None:
+    """Containers run, print and are entered; the kernel kills a child that takes too much, and the shell ends well."""
+    if not cluster.real_node:
+        pytest.skip(cluster.real_node_reason)
+    for name, command in {
+        "quiet": ["sh", "-c", "echo hello; exec polite"],
+        "oom": ["child-oom"],
+        "bad": ["exit-with", "3"],
+    }.items():
+        _kubectl(cluster, "create", "-f", "-", given=_pod(name, command))
+    _kubectl(cluster, "wait", "--for=condition=Ready", "pod/quiet", "--timeout=60s")
+    assert _kubectl(cluster, "logs", "quiet") == "hello\n"
+    assert _kubectl(cluster, "exec", "quiet", "--", "cat", "/etc/hostname") == "quiet\n"
+
+    def ended(name: str) -> dict[str, object]:
+        statuses = json.loads(_kubectl(cluster, "get", "pod", name, "-o", "json"))["status"].get("containerStatuses")
+        terminated: dict[str, object] = statuses[0]["state"].get("terminated", {}) if statuses else {}
+        return terminated
+
+    _until(lambda: ended("oom") and ended("bad"))
+    assert (ended("oom")["reason"], ended("oom")["exitCode"]) == ("OOMKilled", 0)
+    assert ended("bad")["exitCode"] == 3
+
+
+def test_two_clusters_run_side_by_side(cluster: Cluster) -> None:
+    """A second cluster has ports, addresses and containers of its own."""
+    with Cluster.start(f"{NAME}-b", fake_nodes=1) as other:
+        assert set(vars(cluster.spec.ports).values()).isdisjoint(vars(other.spec.ports).values())
+        for one in (cluster, other):
+            if one.real_node:
+                _kubectl(one, "create", "-f", "-", given=_pod("same", ["polite"]))
+        for one in (cluster, other):
+            if one.real_node:
+                _kubectl(one, "wait", "--for=condition=Ready", "pod/same", "--timeout=60s")
+    assert len(cluster.components()) == (7 if cluster.real_node else 5)
