@@ -33,7 +33,9 @@ _TELL_HELD_AFTER_SECONDS = 30
 def decide(it: Situation) -> Plan:
     """Decide what to persist about a tree, and what then to do."""
     tree = it.tree
-    gated = tuple(Release(pod, 0) for view in it.children for pod in view.pods if pod.is_gated and not pod.is_deleting)
+    gated = tuple(
+        Release(pod, None) for view in it.children for pod in view.pods if pod.is_gated and not pod.is_deleting
+    )
     if tree.is_deleting:
         return Plan(tree.status, releases=gated)
     # A restored tree (status of another UID) starts afresh: nothing that the old one left undone is done now.

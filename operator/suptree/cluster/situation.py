@@ -83,10 +83,11 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Lift our gate from that pod and stamp it with the operation that starts it."""
+    """Lift our gate from that pod, and stamp it with the operation that starts it."""
 
     pod: Pod
-    operation: int
+    operation: int | None
+    """None: no tree starts it; it is only let go."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,150 @@
+"""What kopf's handlers feed and the loops share: the store, the calls, the gate, and who is to be woken by what."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from suptree.api.reasons import TREE_LABEL
+from suptree.app.calls import Calls
+from suptree.app.gate import Gate
+from suptree.app.loop import TreeLoop
+from suptree.cluster.client import Api
+from suptree.cluster.situation import Release, tree_of
+from suptree.cluster.store import Store
+from suptree.cluster.views import Pod, pod_of, workload_of
+
+logger = logging.getLogger(__name__)
+
+Raw = Mapping[str, Any]
+
+
+class Hub:
+    """The operator's memory and its loops, one a tree."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.store = Store()
+        self.calls = Calls()
+        self.gate = Gate(api, self.calls)
+        self.loops: dict[tuple[str, str], TreeLoop] = {}
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._background: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start what runs beside the loops."""
+        self.calls.start()
+        await self.gate.check()
+        logger.info("the gate policy is %s", "installed" if self.gate.is_installed else "not installed")
+        self._background.append(asyncio.create_task(self._watch_gate(), name="gate"))
+
+    async def stop(self) -> None:
+        """End everything; whatever was decided is finished by whoever acts next."""
+        tasks = [*self._tasks.values(), *self._background]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.calls.stop()
+        await self.api.close()
+
+    async def _watch_gate(self) -> None:
+        changed = asyncio.Event()
+        watcher = asyncio.create_task(self.gate.watch(changed))
+        try:
+            while True:
+                await changed.wait()
+                changed.clear()
+                for loop in self.loops.values():
+                    loop.wake()
+        finally:
+            watcher.cancel()
+
+    # What the watches show. The store is filled by kopf's indexing, before any handler is called.
+
+    def store_pod(self, raw: Raw) -> None:
+        """Remember a pod."""
+        pod = pod_of(raw)
+        if self.store.namespace(pod.namespace).put_pod(pod):
+            self._wake_for(pod)
+
+    def drop_pod(self, raw: Raw) -> None:
+        """Forget a pod that is gone."""
+        meta = raw["metadata"]
+        pod = self.store.namespace(meta["namespace"]).drop_pod(meta["uid"])
+        if pod is not None:
+            self._wake_for(pod)
+
+    def store_workload(self, kind: str, raw: Raw) -> None:
+        """Remember a workload."""
+        it = workload_of(kind, raw)
+        if self.store.namespace(it.namespace).put_workload(it):
+            self._wake_all(it.namespace)
+
+    def drop_workload(self, kind: str, raw: Raw) -> None:
+        """Forget a workload that is gone."""
+        meta = raw["metadata"]
+        self.store.namespace(meta["namespace"]).drop_workload(kind, meta["name"], meta["uid"])
+        self._wake_all(meta["namespace"])
+
+    def store_tree(self, raw: Raw) -> None:
+        """Remember a tree, unless the store knows a newer version of it: our own writes come back late."""
+        tree = tree_of(raw)
+        namespace = self.store.namespace(tree.namespace)
+        known = namespace.trees.get(tree.name)
+        if known is not None and known.uid == tree.uid and int(known.version or 0) >= int(tree.version or 0):
+            return
+        is_news = known is None or known.uid != tree.uid or known.generation != tree.generation
+        namespace.put_tree(tree)
+        if is_news or (known is not None and known.is_deleting != tree.is_deleting):
+            self._wake_all(tree.namespace)
+        elif (loop := self.loops.get(tree.key)) is not None:
+            loop.wake()
+
+    def run_tree(self, namespace: str, name: str) -> None:
+        """See to it that a tree has a loop."""
+        key = (namespace, name)
+        if key not in self.loops:
+            self.loops[key] = loop = TreeLoop(key, self.store, self.api, self.calls, self.gate)
+            self._tasks[key] = asyncio.create_task(loop.run(), name=f"tree {namespace}/{name}")
+            self._let_orphans_go(namespace)
+
+    def drop_tree(self, raw: Raw) -> None:
+        """Forget a tree that is gone, and let go whatever it held."""
+        meta = raw["metadata"]
+        key = (meta["namespace"], meta["name"])
+        known = self.store.namespace(key[0]).trees.get(key[1])
+        if known is not None and known.uid != meta["uid"]:
+            return
+        self.store.namespace(key[0]).drop_tree(key[1])
+        self.gate.drop(*key)
+        self.loops.pop(key, None)
+        if (task := self._tasks.pop(key, None)) is not None:
+            task.cancel()
+        self._let_orphans_go(key[0])
+        self._wake_all(key[0])
+
+    # Whom it concerns.
+
+    def _wake_for(self, pod: Pod) -> None:
+        for (namespace, _), loop in self.loops.items():
+            if namespace == pod.namespace and loop.is_concerned(pod):
+                loop.wake()
+        self._let_go_if_orphan(pod)
+
+    def _wake_all(self, namespace: str) -> None:
+        for (where, _), loop in self.loops.items():
+            if where == namespace:
+                loop.wake()
+
+    def _let_orphans_go(self, namespace: str) -> None:
+        for pod in list(self.store.namespace(namespace).pods_by_uid.values()):
+            self._let_go_if_orphan(pod)
+
+    def _let_go_if_orphan(self, pod: Pod) -> None:
+        """Release a held pod whose tree is gone: no pod stays held for ever."""
+        tree = pod.labels.get(TREE_LABEL, "")
+        if pod.is_gated and not pod.is_deleting and tree not in self.store.namespace(pod.namespace).trees:
+            self.calls.put(("release", pod.uid), lambda: self._release(pod))
+
+    async def _release(self, pod: Pod) -> None:
+        await self.api.release_pod(Release(pod, None), "")

@@ -1,0 +1,258 @@
+"""The loop of one tree: observe, decide, persist, act. Events only wake it; it always decides from the whole state."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from suptree.api.child import LabelSelector
+from suptree.api.model import to_time
+from suptree.api.reasons import EventType
+from suptree.api.status import SupervisionTreeStatus
+from suptree.app.calls import Calls, pause
+from suptree.app.gate import Gate
+from suptree.cluster.children import resolve_all
+from suptree.cluster.client import CONFLICT, NOT_FOUND, Api, ApiError
+from suptree.cluster.labels import matches
+from suptree.cluster.memory import decode, short_uid
+from suptree.cluster.reconcile import decide
+from suptree.cluster.situation import Delete, Notice, Plan, Release, Situation, Tree, tree_of
+from suptree.cluster.store import Namespace, Store
+from suptree.cluster.urgency import is_urgent
+from suptree.cluster.views import Pod, pod_of, workload_of
+
+logger = logging.getLogger(__name__)
+
+REFRESH_SECONDS = 300
+"""How often a tree's pods are listed afresh: a watch can miss a deletion and never know."""
+REFRESH_BUSY_SECONDS = 30
+"""Likewise while a restart is under way."""
+_REST_FACTOR = 5
+_LONGEST_REST_SECONDS = 0.1
+_FIRST_DELAY_SECONDS = 0.5
+_LONGEST_DELAY_SECONDS = 30.0
+_MAX_LOOKS = 5
+
+
+class TreeLoop:
+    """Decides about one tree, whenever something that concerns it has changed or its time has come."""
+
+    def __init__(self, key: tuple[str, str], store: Store, api: Api, calls: Calls, gate: Gate) -> None:
+        self.key = key
+        self._namespace: Namespace = store.namespace(key[0])
+        self._api = api
+        self._calls = calls
+        self._gate = gate
+        self._woken = asyncio.Event()
+        self._woken.set()
+        self._selectors: tuple[LabelSelector, ...] = ()
+        self._pods: dict[str, dict[str, Pod]] = {}
+        self._ahead: SupervisionTreeStatus | None = None
+        """What was decided and is not written yet: only what may be lost (see `urgency`)."""
+        self._written: SupervisionTreeStatus | None = None
+        self._write_at: float | None = None
+        self._delays = 0
+        self._called: set[tuple[str, str]] = set()
+        self._told: set[str] = set()
+        self._refreshed = time.monotonic()
+        self._wake_at: float | None = None
+        self._is_busy = False
+
+    def wake(self) -> None:
+        """Have the loop decide again."""
+        self._woken.set()
+
+    def is_concerned(self, pod: Pod) -> bool:
+        """Tell whether the pod is, or was, one of the tree's."""
+        return any(matches(selector, pod.labels) for selector in self._selectors)
+
+    async def run(self) -> None:
+        """Decide for ever. An API error delays; it is never a failure of a child."""
+        failures = 0
+        while True:
+            await self._wait()
+            started = time.perf_counter()
+            try:
+                await self._once()
+                failures = 0
+            except ApiError as error:
+                wait = pause(failures)
+                failures += 1
+                logger.warning("%s/%s: decided again in %.1f s: %s", *self.key, wait, error)
+                await asyncio.sleep(wait)
+                self.wake()
+                continue
+            # Many pods change at once: look at all of them together rather than at each by itself.
+            await asyncio.sleep(min(_LONGEST_REST_SECONDS, _REST_FACTOR * (time.perf_counter() - started)))
+
+    async def _wait(self) -> None:
+        times = [at for at in (self._wake_at, self._write_at) if at is not None]
+        refresh = REFRESH_BUSY_SECONDS if self._is_busy else REFRESH_SECONDS
+        wait = min([at - time.time() for at in times] + [self._refreshed + refresh - time.monotonic()])
+        try:
+            async with asyncio.timeout(max(0.0, wait)):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+        self._woken.clear()
+        if time.monotonic() - self._refreshed >= refresh:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        self._refreshed = time.monotonic()
+        for selector in self._selectors:
+            try:
+                listed = await self._api.list_pods(self.key[0], selector)
+            except ApiError as error:
+                logger.warning("%s/%s: cannot list pods: %s", *self.key, error)
+                return
+            if self._namespace.replace_pods(map(pod_of, listed), selector):
+                logger.info("%s/%s: a fresh list of pods differed from what was watched", *self.key)
+
+    # Observe and decide.
+
+    async def _once(self) -> None:
+        tree = self._namespace.trees.get(self.key[1])
+        if tree is None:
+            return
+        if tree.status != self._written:
+            self._ahead, self._written, self._write_at = None, tree.status, None
+        situation, plan = await self._decide(tree)
+        if not await self._persist(tree, plan):
+            self.wake()
+            return
+        self._remember(situation, plan)
+        self._act(tree, plan)
+
+    async def _decide(self, tree: Tree) -> tuple[Situation, Plan]:
+        fresh: set[str] = set()
+        while True:
+            situation = self._look(tree, frozenset(fresh))
+            plan = decide(situation)
+            asked = [owner for owner in plan.confirm if owner.uid not in fresh]
+            if not asked or len(fresh) >= _MAX_LOOKS:
+                return situation, plan
+            for owner in asked:
+                raw = await self._api.get_workload(owner.kind, self.key[0], owner.name)
+                if raw is None or raw["metadata"]["uid"] != owner.uid:
+                    self._namespace.drop_workload(owner.kind, owner.name, owner.uid)
+                else:
+                    self._namespace.put_workload(workload_of(owner.kind, raw))
+                fresh.add(owner.uid)
+
+    def _look(self, tree: Tree, fresh: frozenset[str]) -> Situation:
+        children = resolve_all(tree.name, tree.spec.children, self._namespace) if tree.spec else ()
+        views = tuple(
+            replace(view, ghosts=tuple(pod for uid, pod in self._pods.get(view.name, {}).items() if uid not in present))
+            for view in children
+            for present in [{pod.uid for pod in view.pods}]
+        )
+        return Situation(
+            tree=tree if self._ahead is None else replace(tree, status=self._ahead),
+            children=views,
+            controllers=self._namespace.controllers,
+            now=round(time.time(), 6),
+            jitter=random.random(),  # noqa: S311 - it spreads restarts, it guards nothing
+            fresh=fresh,
+            is_gate_installed=self._gate.is_installed,
+        )
+
+    # Persist.
+
+    async def _persist(self, tree: Tree, plan: Plan) -> bool:
+        """Write what must be written before anything is done; tell whether the decision holds."""
+        if tree.is_deleting or plan.status == tree.status:
+            self._ahead, self._write_at = None, None
+            return True
+        if not is_urgent(tree.status, plan.status):
+            self._ahead = plan.status
+            self._write_at = self._write_at or time.time() + self._delay(plan)
+            if time.time() < self._write_at:
+                return True
+            self._delays += 1
+        try:
+            raw = await self._api.put_status(tree, plan.status.to_json())
+        except ApiError as error:
+            if error.status not in {CONFLICT, NOT_FOUND}:
+                raise
+            await self._read_again()
+            return False
+        self._took(raw)
+        return True
+
+    def _delay(self, plan: Plan) -> float:
+        """Return how long news may wait that only people read; longer and longer while a restart goes on."""
+        if plan.status.operation is None:
+            self._delays = 0
+        return min(_LONGEST_DELAY_SECONDS, _FIRST_DELAY_SECONDS * float(2 ** min(self._delays, 16)))
+
+    def _took(self, raw: Mapping[str, object]) -> None:
+        tree = tree_of(raw)
+        self._namespace.put_tree(tree)
+        self._ahead, self._written, self._write_at = None, tree.status, None
+
+    async def _read_again(self) -> None:
+        """Somebody wrote the tree meanwhile, so the decision is void: take what is there now."""
+        try:
+            raw = await self._api.get_tree(*self.key)
+        except ApiError as error:
+            if error.status != NOT_FOUND:
+                raise
+            self._namespace.drop_tree(self.key[1])
+        else:
+            self._took(raw)
+
+    # Act.
+
+    def _remember(self, situation: Situation, plan: Plan) -> None:
+        """Keep what the next decision needs: the pods that were there, and those about which nothing is known yet."""
+        self._selectors = tuple(
+            dict.fromkeys((*(v.selector for v in situation.children if v.selector), *plan.selectors))
+        )
+        self._wake_at = plan.wake_at
+        self._is_busy = plan.status.operation is not None
+        open_ = {child.name: decode(child.seen) for child in plan.status.children}
+        self._pods = {}
+        for view in situation.children:
+            seen = open_.get(view.name)
+            ghosts = [pod for pod in view.ghosts if seen is not None and short_uid(pod.uid) in seen.pods]
+            self._pods[view.name] = {pod.uid: pod for pod in (*view.pods, *ghosts)}
+        present = {pod.uid for view in situation.children for pod in view.pods}
+        self._called = {call for call in self._called if call[1] in present}
+
+    def _act(self, tree: Tree, plan: Plan) -> None:
+        for delete in plan.deletes:
+            self._once_a_pod("delete", delete, tree)
+        for release in plan.releases:
+            self._once_a_pod("release", release, tree)
+        if not tree.is_deleting:
+            self._gate.set(*self.key, is_gated=plan.is_gated, selectors=plan.selectors)
+        for notice in plan.notices:
+            self._tell(tree, notice)
+
+    def _tell(self, tree: Tree, notice: Notice) -> None:
+        if notice.key in self._told:
+            return
+        self._told.add(notice.key)
+        log = logger.warning if notice.type is EventType.WARNING else logger.info
+        log("%s/%s: %s: %s", *self.key, notice.reason, notice.message)
+        now = to_time(time.time())
+        self._calls.put(("event", *self.key, notice.key), lambda: self._api.send_event(tree, notice, now))
+
+    def _once_a_pod(self, verb: str, it: Delete | Release, tree: Tree) -> None:
+        key = (verb, it.pod.uid)
+        if key not in self._called:
+            self._called.add(key)
+            self._calls.put(key, lambda: self._touch(it, tree))
+
+    async def _touch(self, it: Delete | Release, tree: Tree) -> None:
+        if isinstance(it, Delete):
+            is_there = await self._api.delete_pod(it)
+        else:
+            is_there = await self._api.release_pod(it, tree.name)
+        if not is_there:
+            # The watch has missed that it went.
+            self._namespace.drop_pod(it.pod.uid)
+            self.wake()

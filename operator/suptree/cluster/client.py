@@ -1,0 +1,217 @@
+"""The API calls: few, each with its precondition, each safe to repeat.
+
+They go through the official client's connection layer (authentication, TLS, proxies), not through its typed models: one
+restart is hundreds of calls, and nothing in their answers is looked at.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from aiohttp import ClientError
+from kubernetes.aio.client import ApiClient, Configuration
+
+from suptree.api.child import LabelSelector
+from suptree.api.reasons import HOLD_GATE, TREE_LABEL
+from suptree.api.tree import API_VERSION, GROUP, KIND, PLURAL, VERSION
+from suptree.cluster.labels import INDEX_NAME
+from suptree.cluster.situation import Delete, Notice, Release, Tree
+from suptree.cluster.views import OPERATION_LABEL
+
+FIELD_MANAGER = "suptree"
+POLICY_NAME = "suptree-hold"
+_TIMEOUT_SECONDS = 10
+_CONNECTIONS = 64
+
+JSON = "application/json"
+STRATEGIC = "application/strategic-merge-patch+json"
+APPLY = "application/apply-patch+yaml"
+
+NOT_FOUND, CONFLICT = 404, 409
+
+
+class ApiError(Exception):
+    """The API server said no, or nothing. It is never a failure of a child."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status}: {message}" if status else message)
+        self.status = status
+        """HTTP status; 0 when there was no answer."""
+
+
+class Api:
+    """The calls that Suptree makes."""
+
+    def __init__(self, configuration: Configuration, user_agent: str) -> None:
+        configuration.connection_pool_maxsize = _CONNECTIONS
+        self._client = ApiClient(configuration)
+        self._client.user_agent = user_agent
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    async def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, content_type: str = JSON
+    ) -> dict[str, Any]:
+        headers = {"Content-Type": content_type, "Accept": JSON}
+        request = await self._client.param_serialize(method, path, header_params=headers, auth_settings=["BearerToken"])
+        method, url, headers, _, _ = request
+        try:
+            answer = await self._client.call_api(method, url, headers, body, _request_timeout=_TIMEOUT_SECONDS)
+            data = await answer.read()
+        except (ClientError, TimeoutError, OSError) as error:
+            raise ApiError(0, f"{method} {path}: {type(error).__name__} {error}") from error
+        parsed = _parse(data)
+        if answer.status >= 400:  # noqa: PLR2004 - HTTP's own line between answers and refusals
+            raise ApiError(answer.status, f"{method} {path}: {parsed.get('message') or answer.reason}")
+        return parsed
+
+    # Trees.
+
+    async def get_tree(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read a tree."""
+        return await self._call("GET", _tree_path(namespace, name))
+
+    async def put_status(self, tree: Tree, status: Mapping[str, Any]) -> dict[str, Any]:
+        """Write a tree's status if nobody has written the tree since it was read.
+
+        Raises:
+            ApiError: With status 409 when somebody has; the decision is then void.
+        """
+        meta = {"name": tree.name, "namespace": tree.namespace, "uid": tree.uid, "resourceVersion": tree.version}
+        body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": meta, "status": status}
+        return await self._call("PUT", f"{_tree_path(tree.namespace, tree.name)}/status", body)
+
+    # Pods.
+
+    async def delete_pod(self, it: Delete) -> bool:
+        """Delete that pod and no other of its name; tell whether it was still there."""
+        body: dict[str, Any] = {"preconditions": {"uid": it.pod.uid}}
+        if it.grace_seconds is not None:
+            # Grace 0 would be a force delete, which does not wait for the kubelet to have stopped the containers.
+            body["gracePeriodSeconds"] = max(1, it.grace_seconds)
+        return await self._on_pod("DELETE", it.pod.namespace, it.pod.name, body, JSON)
+
+    async def release_pod(self, it: Release, tree: str) -> bool:
+        """Lift our gate and stamp the pod, in one patch; tell whether it was still there."""
+        labels = {} if it.operation is None else {TREE_LABEL: tree, OPERATION_LABEL: str(it.operation)}
+        body = {
+            "metadata": {"uid": it.pod.uid, "labels": labels},
+            "spec": {"schedulingGates": [{"$patch": "delete", "name": HOLD_GATE}]},
+        }
+        return await self._on_pod("PATCH", it.pod.namespace, it.pod.name, body, STRATEGIC)
+
+    async def _on_pod(self, method: str, namespace: str, name: str, body: Mapping[str, Any], content_type: str) -> bool:
+        try:
+            await self._call(method, f"{_pods_path(namespace)}/{name}", body, content_type)
+        except ApiError as error:
+            # Gone, or another pod of the same name: either way the one that was meant is no more.
+            if error.status in {NOT_FOUND, CONFLICT}:
+                return False
+            raise
+        return True
+
+    async def list_pods(self, namespace: str, selector: LabelSelector) -> list[dict[str, Any]]:
+        """List the pods with these labels, as the API server's cache has them."""
+        query = urlencode({"labelSelector": selector_text(selector), "resourceVersion": "0"})
+        items: list[dict[str, Any]] = (await self._call("GET", f"{_pods_path(namespace)}?{query}")).get("items") or []
+        return items
+
+    # Workloads, events, the index, the policy.
+
+    async def get_workload(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """Read a workload; None if it is gone."""
+        try:
+            return await self._call("GET", f"/apis/apps/v1/namespaces/{namespace}/{kind.lower()}s/{name}")
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
+    async def send_event(self, tree: Tree, notice: Notice, time: str) -> None:
+        """Create an Event under a name of its own, so that the same thing is told once."""
+        about: dict[str, Any] = {"apiVersion": API_VERSION, "kind": KIND, "name": tree.name, "uid": tree.uid}
+        if notice.pod is not None:
+            about = {"apiVersion": "v1", "kind": "Pod", "name": notice.pod.name, "uid": notice.pod.uid}
+        body = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": f"{tree.name}.{tree.uid[:8]}.{notice.key}", "namespace": tree.namespace},
+            "eventTime": time,
+            "type": notice.type,
+            "reason": notice.reason,
+            "action": notice.reason,
+            "note": notice.message[:1024],
+            "reportingController": f"{GROUP}/operator",
+            "reportingInstance": FIELD_MANAGER,
+            "regarding": {**about, "namespace": tree.namespace},
+        }
+        try:
+            await self._call("POST", f"/apis/events.k8s.io/v1/namespaces/{tree.namespace}/events", body)
+        except ApiError as error:
+            if error.status != CONFLICT:
+                raise
+
+    async def apply_index(self, namespace: str, data: Mapping[str, str]) -> None:
+        """Write the index of a namespace, whole."""
+        body = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": INDEX_NAME, "labels": {"app.kubernetes.io/managed-by": "suptree"}},
+            "data": dict(data),
+        }
+        path = f"/api/v1/namespaces/{namespace}/configmaps/{INDEX_NAME}?fieldManager={FIELD_MANAGER}&force=true"
+        await self._call("PATCH", path, body, APPLY)
+
+    async def delete_index(self, namespace: str) -> None:
+        """Remove the index of a namespace that has no trees any more."""
+        try:
+            await self._call("DELETE", f"/api/v1/namespaces/{namespace}/configmaps/{INDEX_NAME}")
+        except ApiError as error:
+            if error.status != NOT_FOUND:
+                raise
+
+    async def is_policy_installed(self) -> bool:
+        """Tell whether the admission policy that holds pods is there."""
+        path = f"/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies/{POLICY_NAME}"
+        try:
+            await self._call("GET", path)
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return False
+            raise
+        return True
+
+
+def selector_text(selector: LabelSelector) -> str:
+    """Write a selector as a query parameter."""
+    parts = [f"{key}={value}" for key, value in (selector.match_labels or {}).items()]
+    for it in selector.match_expressions or ():
+        values = ",".join(it.values or ())
+        parts.append(
+            {
+                "In": f"{it.key} in ({values})",
+                "NotIn": f"{it.key} notin ({values})",
+                "Exists": it.key,
+                "DoesNotExist": f"!{it.key}",
+            }[it.operator]
+        )
+    return ",".join(parts)
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(data) if data else {}
+    except ValueError:
+        parsed = {"message": data[:200].decode(errors="replace")}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _tree_path(namespace: str, name: str) -> str:
+    return f"/apis/{GROUP}/{VERSION}/namespaces/{quote(namespace)}/{PLURAL}/{quote(name)}"
+
+
+def _pods_path(namespace: str) -> str:
+    return f"/api/v1/namespaces/{quote(namespace)}/pods"

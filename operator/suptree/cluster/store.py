@@ -1,0 +1,184 @@
+"""What the watches have shown so far, a namespace at a time, with the indexes that make one decision cheap.
+
+The store only remembers: it makes no call and takes no decision. What a watch missed is mended by `replace_pods`, with a
+fresh list.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from suptree.api.child import LabelSelector
+from suptree.api.spec import SupervisionTreeSpec
+from suptree.cluster.labels import Pair, matches, pairs_of
+from suptree.cluster.situation import Tree
+from suptree.cluster.views import Pod, Workload
+
+Target = tuple[str, str]
+"""Kind and name of a workload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a tree claims: the targets and the selectors of its children."""
+
+    seniority: tuple[str, str]
+    """When the tree was created, and its name: the smaller is the older."""
+    targets: frozenset[Target]
+    selectors: tuple[LabelSelector, ...]
+
+
+def claim_of(tree: Tree, spec: SupervisionTreeSpec) -> Claim:
+    """Return what a tree claims."""
+    refs = [child.target_ref for child in spec.children if child.target_ref]
+    return Claim(
+        (tree.created, tree.name),
+        frozenset((ref.kind, ref.name) for ref in refs),
+        tuple(child.selector for child in spec.children if child.selector),
+    )
+
+
+@dataclass
+class Namespace:
+    """One namespace, as far as it is known; it is the `World` in which children are resolved."""
+
+    pods_by_uid: dict[str, Pod] = field(default_factory=dict)
+    trees: dict[str, Tree] = field(default_factory=dict)
+    _by_pair: dict[Pair, dict[str, Pod]] = field(default_factory=dict)
+    _workloads: dict[Target, Workload] = field(default_factory=dict)
+    _by_workload_uid: dict[str, Workload] = field(default_factory=dict)
+    _claims: dict[str, Claim] = field(default_factory=dict)
+
+    # Pods.
+
+    def put_pod(self, pod: Pod) -> bool:
+        """Remember a pod; tell whether anything of interest has changed. An older view than the known one is ignored."""
+        old = self.pods_by_uid.get(pod.uid)
+        if old is not None and old.version > pod.version:
+            return False
+        self.pods_by_uid[pod.uid] = pod
+        for pair in pod.labels.items():
+            self._by_pair.setdefault(pair, {})[pod.uid] = pod
+        if old is None:
+            return True
+        for pair in old.labels.items() - pod.labels.items():
+            self._drop_from_pair(pair, pod.uid)
+        return not _same(old, pod)
+
+    def drop_pod(self, uid: str) -> Pod | None:
+        """Forget a pod that is gone; return what was known of it."""
+        pod = self.pods_by_uid.pop(uid, None)
+        if pod is not None:
+            for pair in pod.labels.items():
+                self._drop_from_pair(pair, uid)
+        return pod
+
+    def _drop_from_pair(self, pair: Pair, uid: str) -> None:
+        bucket = self._by_pair.get(pair, {})
+        bucket.pop(uid, None)
+        if not bucket:
+            self._by_pair.pop(pair, None)
+
+    def replace_pods(self, listed: Iterable[Pod], selector: LabelSelector) -> bool:
+        """Take a fresh list of the pods with these labels as the truth; tell whether anything was different."""
+        found = {pod.uid: pod for pod in listed}
+        lost = [pod.uid for pod in self.pods(selector) if pod.uid not in found]
+        for uid in lost:
+            self.drop_pod(uid)
+        changed = [self.put_pod(pod) for pod in found.values()]
+        return bool(lost) or any(changed)
+
+    def pods(self, selector: LabelSelector) -> Iterator[Pod]:
+        """Return the pods with these labels."""
+        pairs = pairs_of(selector)
+        places = [self._by_pair.get(pair, {}) for pair in pairs] if pairs else [self.pods_by_uid]
+        found = {uid: pod for place in places for uid, pod in place.items()}
+        return (pod for pod in found.values() if matches(selector, pod.labels))
+
+    # Workloads.
+
+    def put_workload(self, it: Workload) -> bool:
+        """Remember a workload; tell whether it has changed."""
+        old = self._workloads.get((it.kind, it.name))
+        if old is not None and old.uid == it.uid and old.version > it.version:
+            return False
+        if old is not None:
+            self._by_workload_uid.pop(old.uid, None)
+        self._workloads[it.kind, it.name] = it
+        self._by_workload_uid[it.uid] = it
+        return old is None or not _same(old, it)
+
+    def drop_workload(self, kind: str, name: str, uid: str) -> None:
+        """Forget a workload that is gone, unless another of the same name has taken its place."""
+        old = self._workloads.get((kind, name))
+        if old is not None and old.uid == uid:
+            del self._workloads[kind, name]
+            self._by_workload_uid.pop(uid, None)
+
+    def workload(self, kind: str, name: str) -> Workload | None:
+        """Return the workload, if it exists."""
+        return self._workloads.get((kind, name))
+
+    def workloads(self) -> Iterable[Workload]:
+        """Return all workloads."""
+        return self._workloads.values()
+
+    @property
+    def controllers(self) -> dict[str, Workload]:
+        """The workloads by UID."""
+        return self._by_workload_uid
+
+    # Trees and what they claim.
+
+    def put_tree(self, tree: Tree) -> None:
+        """Remember a tree and what it claims."""
+        self.trees[tree.name] = tree
+        if tree.spec is None or tree.is_deleting:
+            self._claims.pop(tree.name, None)
+        else:
+            self._claims[tree.name] = claim_of(tree, tree.spec)
+
+    def drop_tree(self, name: str) -> None:
+        """Forget a tree that is gone, and what it claimed."""
+        self.trees.pop(name, None)
+        self._claims.pop(name, None)
+
+    def older_claim(self, tree: str, pods: Iterable[Pod]) -> str:
+        """Return the name of an older tree that claims one of the pods; empty if none does."""
+        mine = self._claims.get(tree)
+        older = sorted(
+            (it.seniority, name, it)
+            for name, it in self._claims.items()
+            if name != tree and mine is not None and it.seniority < mine.seniority
+        )
+        if not older:
+            return ""
+        targets = {target for pod in pods for target in self._targets_of(pod)}
+        for _, name, it in older:
+            if targets & it.targets or any(matches(sel, pod.labels) for sel in it.selectors for pod in pods):
+                return name
+        return ""
+
+    def _targets_of(self, pod: Pod) -> list[Target]:
+        if pod.owner is None:
+            return []
+        found = [(pod.owner.kind, pod.owner.name)]
+        owner = self._by_workload_uid.get(pod.owner.uid)
+        if owner is not None and owner.owner is not None:
+            found.append((owner.owner.kind, owner.owner.name))
+        return found
+
+
+def _same(old: Pod | Workload, new: Pod | Workload) -> bool:
+    """Compare two views, leaving out the resource version."""
+    return all(getattr(old, name) == getattr(new, name) for name in old.__slots__ if name != "version")
+
+
+class Store:
+    """All namespaces."""
+
+    def __init__(self) -> None:
+        self.namespaces: dict[str, Namespace] = {}
+
+    def namespace(self, name: str) -> Namespace:
+        """Return the namespace; one that was never heard of is empty."""
+        return self.namespaces.setdefault(name, Namespace())
