@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import typing
 from collections.abc import Iterator
 
 from e2e.cluster.report import Report
@@ -23,17 +24,30 @@ def root() -> pathlib.Path:
     return folder
 
 
+def _is_at(file: typing.IO[str], path: pathlib.Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False
+
+
 @contextlib.contextmanager
 def locked(path: pathlib.Path, report: Report | None = None, waiting_for: str = "") -> Iterator[None]:
-    """Hold an exclusive lock; it goes with this process, however that ends."""
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if report:
-                report.line(f"Waiting for another process: {waiting_for}")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    """Hold an exclusive lock; it goes with this process, however that ends, and its file with it if it ends well."""
+    while True:
+        with path.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if report:
+                    report.line(f"Waiting for another process: {waiting_for}")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if not _is_at(file, path):
+                continue  # its last holder removed the file meanwhile
+            try:
+                yield
+            finally:
+                path.unlink()
+            return
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import typing
 
 from e2e.cluster import build, packages, pins, state
 from e2e.cluster.processes import Process
-from e2e.cluster.report import QUIET, Report
+from e2e.cluster.report import Report
 from e2e.cluster.spec import Spec
 
 _REPOSITORY = pathlib.Path(__file__).parents[2]
@@ -70,13 +70,14 @@ class Cluster:
         fake_nodes: int = 4,
         real_node: bool = True,
         detached: bool = False,
-        report: Report = QUIET,
+        report: Report | None = None,
     ) -> "Cluster":
         """Give the cluster of that name, started now if it is not up.
 
         `real_node=True` means: when this machine can have one; `real_node_reason` says why not.
         Unless `detached`, it ends with this process, however that ends.
         """
+        report = report or Report()
         all_pins = pins.load()
         kubernetes = kubernetes or all_pins.default_kubernetes
         if kubernetes not in all_pins.kubernetes():

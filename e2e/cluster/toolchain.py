@@ -27,7 +27,7 @@ def _own(pins: Pins) -> str | None:
 
 
 def _installed(folder: pathlib.Path) -> str | None:
-    return next((str(path) for path in sorted(folder.rglob("bin/go")) if path.is_file()), None)
+    return next((str(path) for path in sorted(folder.rglob("go/bin/go")) if path.is_file()), None)
 
 
 def _from_pypi(pins: Pins, report: Report) -> str:

@@ -11,7 +11,19 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from e2e.cluster import BUSYBOX, FAKE_LABEL, FAKE_TAINT, REAL_LABEL, Cluster, ClusterError, down, state
+from e2e.cluster import (
+    BUSYBOX,
+    FAKE_LABEL,
+    FAKE_TAINT,
+    QUIET,
+    REAL_LABEL,
+    Cluster,
+    ClusterError,
+    build,
+    down,
+    pins,
+    state,
+)
 
 NAME = f"selftest-{os.getpid()}"
 REPOSITORY = pathlib.Path(__file__).parents[3]
@@ -153,6 +165,32 @@ def test_pods_run_on_fake_nodes(cluster: Cluster) -> None:
     created = [json.loads(line) for line in cluster.audit_log.read_text().splitlines()]
     mine = [one for one in created if one["user"]["username"] == "admin" and one["objectRef"].get("resource") == "pods"]
     assert [one["verb"] for one in mine] == ["create"]
+
+
+def test_kwok_touches_no_pod_that_is_not_its_business(cluster: Cluster) -> None:
+    """A late write of kwok's does not hit the next pod of the same name."""
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "next"}}
+    nowhere = {"nodeSelector": {"no": "such"}, "containers": [{"name": "main", "image": "none"}]}
+    _kubectl(cluster, "create", "-f", "-", given=json.dumps({**pod, "spec": nowhere}))
+    for verb, words in (("delete", "this pod is not being deleted"), ("patch", "this pod has no node yet")):
+        change = ["--subresource=status", "--patch", '{"status": {"phase": "Running"}}'] if verb == "patch" else []
+        command = [str(cluster.kubectl), "--kubeconfig", str(cluster.spec.user("kwok")), verb, "pod", "next", *change]
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert words in refused.stderr
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_component_that_does_not_start_is_named_with_what_it_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person reads which component failed and its last words, and where the rest is."""
+    programs = build.programs(pins.load().default_kubernetes, QUIET, real_node=False)
+    talker = state.root() / f"{NAME}-kwok"
+    talker.write_text("#!/bin/sh\necho no such luck\nexit 7\n")
+    talker.chmod(0o755)
+    monkeypatch.setattr(build, "programs", lambda *_args, **_options: {**programs, "kwok": talker})
+    with pytest.raises(ClusterError, match=r"kwok ended with exit code 7\n.*kwok\.log:\n  no such luck"):
+        Cluster.start(NAME, real_node=False)
+    talker.unlink()
+    assert _remains() == {"processes": [], "mounts": []}
 
 
 def test_containers_run_on_the_real_node(cluster: Cluster) -> None:

@@ -41,4 +41,4 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: pathlib.Path, monkeypatch: 
     with contextlib.suppress(OSError), cache.lock("thing", QUIET), cache.made_whole(target) as fresh:
         (fresh / "half").touch()
         raise OSError("disk full")
-    assert [path.name for path in cache.root().iterdir()] == ["thing.lock"]
+    assert list(cache.root().iterdir()) == []
