@@ -5,9 +5,7 @@ that name that is already up is taken as it is. All of the work is the keeper's;
 """
 
 import contextlib
-import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import sys
@@ -103,6 +101,7 @@ class Cluster:
                     fake_nodes=fake_nodes,
                     real_node=not reason,
                     real_node_reason=reason,
+                    isolated=packages.may_isolate(),
                     ports=state.ports(),
                     pod_subnet=state.pod_subnet(),
                     programs=programs,
@@ -177,7 +176,7 @@ class Cluster:
         return {name: found[name] for name in self.spec.components if name in found}
 
     def _inner(self) -> Process | None:
-        if os.geteuid() != 0:
+        if not self.spec.isolated:
             return self._keeper
         return next(iter(self._keeper.children()), None)
 
@@ -196,7 +195,7 @@ class Cluster:
             if self._starter.stdin:
                 self._starter.stdin.close()
             self._starter.wait()
-        if not keep_logs:
+        if not keep_logs and state.keeper(self.dir) is None:  # a new one of that name may be up by now
             state.remove(self.dir)
 
     def leave(self) -> None:
@@ -215,15 +214,16 @@ class Cluster:
             self.close()
 
 
-def down(name: str) -> bool:
+def down(name: str, report: Report | None = None) -> bool:
     """End the cluster of that name, up or half up, and remove what it left; False when there was nothing."""
     folder = state.folder(name)
     if not folder.exists():
         return False
     keeper = state.keeper(folder)
-    if keeper is None:
-        state.remove(folder)
-    else:
+    if keeper:
         Cluster(Spec.load(folder), keeper).close()
-    shutil.rmtree(folder, ignore_errors=True)
-    return True
+    with state.starting(name, report or Report()):
+        if state.keeper(folder) is None:
+            state.remove(folder)
+            return True
+    return bool(keeper) or down(name, report)  # it had just begun to start

@@ -168,11 +168,13 @@ def main(folder: str, *inside: str) -> int:
     """Be the outer or the inner process, by what the command line says."""
     spec = Spec.load(pathlib.Path(folder))
     if inside:
+        if os.getpid() != 1:  # it ends every process that it can see
+            raise RuntimeError("--inside is for the first process of a PID namespace")
         return keep(spec, inside=True)
     me = Process.of(os.getpid())
     if me:
         me.save(spec.folder / "keeper.json")
-    if os.geteuid() == 0:
+    if spec.isolated:
         _unshare(folder)
     return keep(spec, inside=False)
 

@@ -34,12 +34,22 @@ def _have(program: str) -> bool:
     return found is not None
 
 
+def may_isolate() -> bool:
+    """Whether a keeper can have a PID namespace and a mount namespace of its own."""
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        return False
+    attempt = ["unshare", "--pid", "--fork", "--mount", "--mount-proc", "true"]
+    return subprocess.run(attempt, capture_output=True, check=False).returncode == 0
+
+
 def why_no_real_node(*, wanted: bool) -> str:
     """Say in one line why this machine cannot have a real node, before anything is installed; empty when it can."""
     if not wanted:
         return "no real node: it was not asked for (--no-real-node)"
     if os.geteuid() != 0:
-        return "no real node: containers need root, and this is another user"
+        return "no real node: containers need root, and this is another user (run it as root to have one)"
+    if not may_isolate():
+        return "no real node: this root may not make PID and mount namespaces (a container without privileges?)"
     if missing() and not shutil.which("apt-get"):
         return f"no real node: install {', '.join(missing())} with this system's package manager"
     return ""
@@ -54,7 +64,11 @@ def install(report: Report) -> None:
     with report.step(f"Installing {', '.join(wanted)} (usually half a minute)"):
         for command in (["update"], ["install", "--yes", "--no-install-recommends", *wanted]):
             done = subprocess.run(
-                ["apt-get", "-qq", *command], env=environment, capture_output=True, text=True, check=False
+                ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", *command],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
             )
             if done.returncode:
                 raise RuntimeError(f"apt-get {command[0]} failed: {done.stderr.strip()}")

@@ -38,6 +38,7 @@ class Spec:
     ports: Ports
     pod_subnet: str
     programs: dict[str, pathlib.Path]
+    isolated: bool = True  # its keeper is the first process of namespaces of its own
 
     @property
     def components(self) -> tuple[str, ...]:

@@ -66,7 +66,11 @@ def keeper(path: pathlib.Path) -> Process | None:
 
 
 def _specs() -> list[Spec]:
-    return [Spec.load(root() / name) for name in names()]
+    found = []
+    for name in names():
+        with contextlib.suppress(FileNotFoundError, ValueError, TypeError):  # going, or of another checkout's making
+            found.append(Spec.load(root() / name))
+    return found
 
 
 def _free(port: int) -> bool:
