@@ -1,5 +1,6 @@
 """kopf's handlers: an index a kind, so that nothing is done before everything was listed, and an event handler a kind.
 
+They are coroutines without a pause in them: kopf would run plain functions in threads, beside the loops.
 kopf calls no event handler before all indexes are filled. The indexing functions fill the store; kopf's own indexes stay
 empty. There are no handlers of changes: they would put finalizers and annotations on objects that are not ours.
 """
@@ -27,22 +28,22 @@ def register(registry: kopf.OperatorRegistry, hub: Hub) -> None:
 
 def _register_pods(registry: kopf.OperatorRegistry, hub: Hub) -> None:
     @kopf.index("v1", "pods", registry=registry)
-    def store_pod(body: kopf.Body, **_: object) -> None:
+    async def store_pod(body: kopf.Body, **_: object) -> None:
         hub.store_pod(body)
 
     @kopf.on.event("v1", "pods", registry=registry)
-    def pod_event(type: str, body: kopf.Body, **_: object) -> None:  # noqa: A002 - kopf's name
+    async def pod_event(type: str, body: kopf.Body, **_: object) -> None:  # noqa: A002 - kopf's name
         if type == "DELETED":
             hub.drop_pod(body)
 
 
 def _register_trees(registry: kopf.OperatorRegistry, hub: Hub) -> None:
     @kopf.index(GROUP, VERSION, PLURAL, registry=registry)
-    def store_tree(body: kopf.Body, **_: object) -> None:
+    async def store_tree(body: kopf.Body, **_: object) -> None:
         hub.store_tree(body)
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    def tree_event(type: str, body: kopf.Body, namespace: str | None, name: str, **_: object) -> None:  # noqa: A002
+    async def tree_event(type: str, body: kopf.Body, namespace: str | None, name: str, **_: object) -> None:  # noqa: A002
         if type == "DELETED":
             hub.drop_tree(body)
         else:
@@ -51,10 +52,10 @@ def _register_trees(registry: kopf.OperatorRegistry, hub: Hub) -> None:
 
 def _register_workload(registry: kopf.OperatorRegistry, hub: Hub, plural: str, kind: str) -> None:
     @kopf.index("apps", "v1", plural, registry=registry, id=f"store_{plural}")
-    def store_workload(body: kopf.Body, **_: object) -> None:
+    async def store_workload(body: kopf.Body, **_: object) -> None:
         hub.store_workload(kind, body)
 
     @kopf.on.event("apps", "v1", plural, registry=registry, id=f"{plural}_event")
-    def workload_event(type: str, body: kopf.Body, **_: object) -> None:  # noqa: A002
+    async def workload_event(type: str, body: kopf.Body, **_: object) -> None:  # noqa: A002
         if type == "DELETED":
             hub.drop_workload(kind, body)

@@ -32,6 +32,8 @@ REFRESH_BUSY_SECONDS = 30
 _REST_FACTOR = 5
 _LONGEST_REST_SECONDS = 0.1
 _FIRST_DELAY_SECONDS = 0.5
+_PROMPT_SECONDS = 0.1
+_PROMPT_WRITES = 20
 _LONGEST_DELAY_SECONDS = 30.0
 _MAX_LOOKS = 5
 
@@ -78,14 +80,19 @@ class TreeLoop:
                 await self._once()
                 failures = 0
             except ApiError as error:
-                wait = pause(failures)
-                failures += 1
-                logger.warning("%s/%s: decided again in %.1f s: %s", *self.key, wait, error)
-                await asyncio.sleep(wait)
-                self.wake()
-                continue
+                logger.warning("%s/%s: decided again in %.1f s: %s", *self.key, pause(failures), error)
+                failures = await self._pause(failures)
+            except Exception:
+                # One tree's trouble must not end the supervision of the others, nor its own for good.
+                logger.exception("%s/%s: a defect of Suptree; decided again in %.1f s", *self.key, pause(failures))
+                failures = await self._pause(failures)
             # Many pods change at once: look at all of them together rather than at each by itself.
             await asyncio.sleep(min(_LONGEST_REST_SECONDS, _REST_FACTOR * (time.perf_counter() - started)))
+
+    async def _pause(self, failures: int) -> int:
+        await asyncio.sleep(pause(failures))
+        self.wake()
+        return failures + 1
 
     async def _wait(self) -> None:
         times = [at for at in (self._wake_at, self._write_at) if at is not None]
@@ -183,10 +190,15 @@ class TreeLoop:
         return True
 
     def _delay(self, plan: Plan) -> float:
-        """Return how long news may wait that only people read; longer and longer while a restart goes on."""
+        """Return how long news may wait that only people read.
+
+        A restart of many pods at once must not cost many writes: there the wait doubles each time. Where each pod is
+        released by a write of its own, a few more show the order as it happens.
+        """
         if plan.status.operation is None:
             self._delays = 0
-        return min(_LONGEST_DELAY_SECONDS, _FIRST_DELAY_SECONDS * float(2 ** min(self._delays, 16)))
+        first, prompt = (_PROMPT_SECONDS, _PROMPT_WRITES) if plan.is_gated else (_FIRST_DELAY_SECONDS, 0)
+        return min(_LONGEST_DELAY_SECONDS, first * float(2 ** min(16, max(0, self._delays - prompt))))
 
     def _took(self, raw: Mapping[str, object]) -> None:
         tree = tree_of(raw)
@@ -208,9 +220,7 @@ class TreeLoop:
 
     def _remember(self, situation: Situation, plan: Plan) -> None:
         """Keep what the next decision needs: the pods that were there, and those about which nothing is known yet."""
-        self._selectors = tuple(
-            dict.fromkeys((*(v.selector for v in situation.children if v.selector), *plan.selectors))
-        )
+        self._selectors = tuple(view.selector for view in situation.children if view.selector)
         self._wake_at = plan.wake_at
         self._is_busy = plan.status.operation is not None
         open_ = {child.name: decode(child.seen) for child in plan.status.children}

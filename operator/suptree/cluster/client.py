@@ -15,7 +15,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from suptree.api.child import LabelSelector
 from suptree.api.reasons import HOLD_GATE, TREE_LABEL
 from suptree.api.tree import API_VERSION, GROUP, KIND, PLURAL, VERSION
-from suptree.cluster.labels import INDEX_NAME
+from suptree.cluster.labels import INDEX_LABEL, INDEX_NAME
 from suptree.cluster.situation import Delete, Notice, Release, Tree
 from suptree.cluster.views import OPERATION_LABEL
 
@@ -159,7 +159,10 @@ class Api:
         body = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": INDEX_NAME, "labels": {"app.kubernetes.io/managed-by": "suptree"}},
+            "metadata": {
+                "name": INDEX_NAME,
+                "labels": {"app.kubernetes.io/managed-by": "suptree", INDEX_LABEL: "true"},
+            },
             "data": dict(data),
         }
         path = f"/api/v1/namespaces/{namespace}/configmaps/{INDEX_NAME}?fieldManager={FIELD_MANAGER}&force=true"

@@ -11,6 +11,8 @@ from suptree.api.choices import LabelOperator
 from suptree.cluster.views import Raw
 
 INDEX_NAME = "suptree-index"
+INDEX_LABEL = "suptree.dev/index"
+"""By which the policy finds the index."""
 ANY = "_"
 """The key for selectors that no label pair stands for."""
 _MAX_KEY = 253
