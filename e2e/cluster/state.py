@@ -89,7 +89,8 @@ def ports() -> Ports:
     return Ports(*(next(candidates) for _ in range(6)))
 
 
-def _routes() -> list[ipaddress.IPv4Network]:
+def routes() -> list[ipaddress.IPv4Network]:
+    """Give the networks that this machine reaches by more than its default route."""
     found = []
     for line in pathlib.Path("/proc/net/route").read_text().splitlines()[1:]:
         fields = line.split()
@@ -101,7 +102,7 @@ def _routes() -> list[ipaddress.IPv4Network]:
 
 def pod_subnet() -> str:
     """Choose addresses for a real node's pods that neither the machine nor another cluster uses."""
-    taken = [*_routes(), *(ipaddress.IPv4Network(spec.pod_subnet) for spec in _specs())]
+    taken = [*routes(), *(ipaddress.IPv4Network(spec.pod_subnet) for spec in _specs())]
     every = list(ipaddress.IPv4Network("10.192.0.0/10").subnets(new_prefix=24))
     for candidate in random.sample(every, len(every)):
         if not any(candidate.overlaps(other) for other in taken):
