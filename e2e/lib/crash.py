@@ -1,0 +1,33 @@
+"""How a container is made to end: for real, or by writing what a kubelet would write."""
+
+import time
+
+from e2e.lib.kube import Kube
+
+
+def end(kube: Kube, pod: str, code: int = 3) -> None:
+    """Let a real container end with that exit code (its script is `workloads.CRASHES_WHEN_TOLD`)."""
+    kube.run("exec", pod, "--", "sh", "-c", f"echo {code} > /tmp/end.new; mv /tmp/end.new /tmp/end")
+
+
+def pretend(kube: Kube, pod: str, code: int = 3, reason: str = "Error") -> float:
+    """Write into a pod on a fake node that its container has ended; return when (seconds since the epoch)."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    status = kube.get("pod", pod)["status"]
+    container = status["containerStatuses"][0]
+    ended = {
+        "exitCode": code,
+        "reason": reason,
+        "containerID": container["containerID"],
+        "startedAt": now,
+        "finishedAt": now,
+    }
+    conditions = [
+        {"type": type_, "status": "False", "reason": "ContainersNotReady", "lastTransitionTime": now}
+        for type_ in ("Ready", "ContainersReady")
+    ]
+    crashed = {**container, "ready": False, "started": False, "state": {"terminated": ended}}
+    patch = {"status": {"containerStatuses": [crashed], "conditions": conditions}}
+    at = time.time()
+    kube.patch("pod", pod, patch, subresource="status", type_="strategic")
+    return at

@@ -1,0 +1,135 @@
+"""kubectl, and waiting for what it shows."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 90
+"""How long anything may take before a test fails; far more than it takes, because machines are slow and shared."""
+
+
+class Kube:
+    """One cluster, and one namespace of it, through kubectl."""
+
+    def __init__(self, kubectl: str | Path, kubeconfig: str | Path, namespace: str = "default") -> None:
+        self.kubectl = str(kubectl)
+        self.kubeconfig = str(kubeconfig)
+        self.namespace = namespace
+
+    def within(self, namespace: str) -> "Kube":
+        """Return the same cluster, in another namespace."""
+        return Kube(self.kubectl, self.kubeconfig, namespace)
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment for other tools."""
+        return {**os.environ, "KUBECONFIG": self.kubeconfig}
+
+    def run(self, *args: str, given: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run kubectl.
+
+        Raises:
+            AssertionError: It failed, with what it said.
+        """
+        command = [self.kubectl, "--namespace", self.namespace, *args]
+        done = subprocess.run(command, input=given, capture_output=True, text=True, env=self.env, check=False)
+        if check and done.returncode:
+            raise AssertionError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
+        return done
+
+    def apply(self, *objects: Json, server_side: bool = False) -> None:
+        """Apply manifests."""
+        extra = ["--server-side"] if server_side else []
+        self.run("apply", *extra, "-f", "-", given=yaml.safe_dump_all(objects))
+
+    def get(self, kind: str, name: str) -> Json:
+        """Return an object."""
+        found: Json = json.loads(self.run("get", kind, name, "-o", "json").stdout)
+        return found
+
+    def list(self, kind: str, labels: str = "") -> list[Json]:
+        """Return objects, by name."""
+        extra = ["-l", labels] if labels else []
+        items: list[Json] = json.loads(self.run("get", kind, *extra, "-o", "json").stdout)["items"]
+        return sorted(items, key=lambda it: str(it["metadata"]["name"]))
+
+    def patch(self, kind: str, name: str, patch: Json, *, subresource: str = "", type_: str = "merge") -> None:
+        """Patch an object."""
+        extra = ["--subresource", subresource] if subresource else []
+        self.run("patch", kind, name, "--type", type_, *extra, "-p", json.dumps(patch))
+
+    # Trees.
+
+    def tree(self, name: str) -> Json:
+        """Return a tree."""
+        return self.get("supervisiontree", name)
+
+    def status(self, name: str) -> Json:
+        """Return a tree's status."""
+        status: Json = self.tree(name).get("status", {})
+        return status
+
+    def condition(self, name: str, type_: str) -> Json:
+        """Return a condition of a tree; empty if it has none of that type."""
+        found = [it for it in self.status(name).get("conditions", []) if it["type"] == type_]
+        return found[0] if found else {}
+
+    def reset(self, name: str, value: str = "now") -> None:
+        """Reset a tree, as a person would."""
+        self.run("annotate", "suptree", name, f"suptree.dev/reset={value}", "--overwrite")
+
+
+def eventually(what: Callable[[], T], hope: str, patience: float = PATIENCE_SECONDS) -> T:
+    """Ask until the answer is true, and return it.
+
+    Raises:
+        AssertionError: It never was; with the last answer, or why there was none.
+    """
+    end = time.monotonic() + patience
+    last: object = None
+    while time.monotonic() < end:
+        try:
+            last = what()
+        except AssertionError as error:
+            last = error
+        else:
+            if last:
+                return last
+        time.sleep(0.1)
+    raise AssertionError(f"{hope}: not within {patience} s; last: {last!r}")
+
+
+def wait_ready(kube: Kube, tree: str) -> Json:
+    """Wait until a tree is Ready and at rest, and return its status."""
+
+    def ready() -> Json | None:
+        status = kube.status(tree)
+        found = {it["type"]: it["status"] for it in status.get("conditions", [])}
+        at_rest = found.get("Ready") == "True" and found.get("Reconciling") == "False"
+        return status if at_rest else None
+
+    found = eventually(ready, f"tree {tree} is Ready and at rest")
+    assert found is not None
+    return found
+
+
+def wait_history(kube: Kube, tree: str, count: int, outcome: str = "Restarted") -> Json:
+    """Wait until the tree's newest restart has that operation number and outcome; return its status."""
+
+    def there() -> Json | None:
+        status = kube.status(tree)
+        newest = (status.get("history") or [{}])[0]
+        return status if newest.get("operation") == count and newest.get("outcome") == outcome else None
+
+    found = eventually(there, f"tree {tree}: operation {count} is {outcome}")
+    assert found is not None
+    return found

@@ -1,0 +1,110 @@
+"""The operator as a process beside the cluster, with the rights that the chart gives it and no others."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from e2e.lib.kube import Kube, eventually
+from e2e.lib.target import ROOT, Target
+
+NAMESPACE = "suptree-system"
+RELEASE = "suptree"
+
+
+def manifests(target: Target, *settings: str) -> list[dict[str, Any]]:
+    """Render the chart; without the Deployment, because the operator runs as a process here."""
+    sets = [part for setting in settings for part in ("--set", setting)]
+    command = [target.helm, "template", RELEASE, str(ROOT / "charts/suptree"), "--namespace", NAMESPACE, *sets]
+    rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [it for it in yaml.safe_load_all(rendered) if it and it["kind"] != "Deployment"]
+
+
+def install(target: Target, *settings: str) -> None:
+    """Install CRD, rights and gate policy from the chart."""
+    kube = target.kube.within(NAMESPACE)
+    kube.run("create", "namespace", NAMESPACE, check=False)
+    kube.apply(*manifests(target, *settings), server_side=True)
+    kube.run("wait", "--for=condition=Established", "crd/supervisiontrees.suptree.dev", "--timeout=60s")
+
+
+def kubeconfig(target: Target, folder: Path) -> Path:
+    """Write a kubeconfig with the service account's token."""
+    token = target.kube.within(NAMESPACE).run("create", "token", RELEASE, "--duration=24h").stdout.strip()
+    config = yaml.safe_load(Path(target.kube.kubeconfig).read_text())
+    config["users"] = [{"name": RELEASE, "user": {"token": token}}]
+    for context in config["contexts"]:
+        context["context"]["user"] = RELEASE
+    path = folder / "operator.kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    path.chmod(0o600)
+    return path
+
+
+class Operator:
+    """The operator's process."""
+
+    def __init__(self, kube: Kube, config: Path, log: Path, args: Sequence[str] = ("--all-namespaces",)) -> None:
+        self.kube = kube
+        self.config = config
+        self.log = log
+        self.args = args
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self) -> None:
+        """Start it, and wait until it works."""
+        already = len(self.log.read_text()) if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "suptree", *self.args, "--health-port", "0"]
+            env = {**os.environ, "KUBECONFIG": str(self.config)}
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=env, cwd=ROOT)
+        eventually(lambda: "has started" in self._since(already), f"the operator starts; see {self.log}")
+
+    def _since(self, already: int) -> str:
+        assert self.process is not None
+        assert self.process.poll() is None, f"the operator ended: {self.log.read_text()[-2000:]}"
+        return self.log.read_text()[already:]
+
+    def kill(self) -> None:
+        """Kill it without warning."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(timeout=30)
+            self.process = None
+
+    def rss_mebibytes(self) -> float:
+        """Return its resident memory, in MiB."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def writes(audit_log: Path, agent: str, since: float) -> list[dict[str, Any]]:
+    """Return the write requests of a user agent since a time (seconds since the epoch), from the audit log."""
+    found = []
+    for line in audit_log.read_text().splitlines():
+        entry = json.loads(line)
+        stamp = entry["requestReceivedTimestamp"][:26].rstrip("Z")
+        when = time.mktime(time.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone + float("0" + stamp[19:])
+        if entry.get("userAgent", "").startswith(agent) and entry["stage"] == "ResponseComplete" and when >= since:
+            found.append(entry)
+    return found

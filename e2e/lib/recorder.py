@@ -1,0 +1,119 @@
+"""Every change of every pod of a namespace, in the order in which a watch shows it."""
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from e2e.lib.kube import Kube
+
+
+@dataclass(frozen=True)
+class Change:
+    """One event of the watch."""
+
+    time: float
+    """When it was seen (seconds since the epoch)."""
+    type: str
+    pod: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The pod's name."""
+        return str(self.pod["metadata"]["name"])
+
+    @property
+    def uid(self) -> str:
+        """The pod's UID."""
+        return str(self.pod["metadata"]["uid"])
+
+    @property
+    def app(self) -> str:
+        """The pod's label `app`."""
+        return str(self.pod["metadata"].get("labels", {}).get("app", ""))
+
+
+class Recorder:
+    """Records while its context lasts."""
+
+    def __init__(self, kube: Kube) -> None:
+        command = [kube.kubectl, "-n", kube.namespace, "get", "pods", "-w", "--output-watch-events", "-o", "json"]
+        self.changes: list[Change] = []
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(kube.env))
+        self._thread = threading.Thread(target=self._read, daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to record."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop recording."""
+        self._process.terminate()
+        self._process.wait()
+        self._thread.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            event = json.loads(line)
+            self.changes.append(Change(time.time(), event["type"], event["object"]))
+
+    # What was seen.
+
+    def uids(self, app: str) -> list[str]:
+        """Return the UIDs of an app's pods, in the order of their first sight."""
+        return list(dict.fromkeys(change.uid for change in self.changes if change.app == app))
+
+    def first(self, app: str, what: str, *, after: int = -1) -> int:
+        """Return the position of the first change of an app's pods that is one of `WHAT`.
+
+        Raises:
+            AssertionError: There was none.
+        """
+        return self._positions(app, what, after)[0]
+
+    def last(self, app: str, what: str) -> int:
+        """Return the position of the last such change."""
+        return self._positions(app, what, -1)[-1]
+
+    def _positions(self, app: str, what: str, after: int) -> list[int]:
+        found = [at for at, it in enumerate(self.changes) if at > after and it.app == app and WHAT[what](it)]
+        assert found, f"no pod of {app} was {what}: {self.story()}"
+        return found
+
+    def deleted(self) -> list[str]:
+        """Return the UIDs that were being deleted."""
+        return list(dict.fromkeys(change.uid for change in self.changes if WHAT["deleting"](change)))
+
+    def story(self) -> list[str]:
+        """Return what happened, for a message."""
+        return [f"{c.name} {c.type} {[w for w, is_so in WHAT.items() if is_so(c)]}" for c in self.changes]
+
+
+def _ready(change: Change) -> bool:
+    conditions = change.pod.get("status", {}).get("conditions") or []
+    return any(it["type"] == "Ready" and it["status"] == "True" for it in conditions)
+
+
+def _gates(change: Change) -> list[str]:
+    return [gate["name"] for gate in change.pod["spec"].get("schedulingGates") or []]
+
+
+WHAT: dict[str, Callable[[Change], bool]] = {
+    "deleting": lambda change: bool(change.pod["metadata"].get("deletionTimestamp")),
+    "gone": lambda change: change.type == "DELETED",
+    "held": lambda change: "suptree.dev/hold" in _gates(change),
+    "released": lambda change: (
+        not _gates(change) and "suptree.dev/operation" in change.pod["metadata"].get("labels", {})
+    ),
+    "ready": _ready,
+}
