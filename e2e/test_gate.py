@@ -7,9 +7,7 @@ other. Most pods are created with dry-run: the API server answers with what it w
 import asyncio
 import collections.abc
 import json
-import pathlib
 import random
-import subprocess
 import time
 import typing
 
@@ -18,7 +16,8 @@ import kubernetes.aio.config
 import pytest
 from kubernetes import client, config
 
-from e2e.cluster.cluster import Cluster
+from e2e.lib.operator import manifests
+from e2e.lib.target import Target
 from suptree.api.child import LabelRequirement, LabelSelector
 from suptree.api.choices import LabelOperator
 from suptree.api.reasons import HOLD_GATE, TREE_LABEL
@@ -28,7 +27,6 @@ from suptree.cluster.labels import index, matches
 Json = dict[str, typing.Any]
 Entry = tuple[str, bool, LabelSelector]
 
-ROOT = pathlib.Path(__file__).parents[1]
 PATIENCE = 20.0
 SENTINEL = "gate-test"
 CONTAINER: Json = {"name": "main", "image": "none"}
@@ -37,10 +35,9 @@ CONTAINER: Json = {"name": "main", "image": "none"}
 class Gate:
     """What the tests do with a cluster that has the policy."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self._clients = config.new_client_from_config(str(cluster.kubeconfig))
-        self.core = client.CoreV1Api(self._clients)
+    def __init__(self, target: Target) -> None:
+        self._kube = target.kube
+        self.core = client.CoreV1Api(config.new_client_from_config(target.kube.kubeconfig))
         self._generation = 0
 
     def namespace(self, name: str) -> str:
@@ -64,7 +61,7 @@ class Gate:
     async def _apply_index(self, namespace: str, data: dict[str, str]) -> None:
         configuration = kubernetes.aio.client.Configuration()
         await kubernetes.aio.config.load_kube_config(
-            str(self.cluster.kubeconfig), client_configuration=configuration, persist_config=False
+            self._kube.kubeconfig, client_configuration=configuration, persist_config=False
         )
         api = Api(configuration, "gate-test")
         try:
@@ -91,17 +88,11 @@ class Gate:
 
     def policy(self) -> Json:
         """Give the installed policy."""
-        policy: Json = json.loads(self.kubectl("get", "mutatingadmissionpolicy", "suptree-hold", "--output", "json"))
-        return policy
+        return self._kube.get("mutatingadmissionpolicy", "suptree-hold")
 
     def create(self, namespace: str, manifest: Json) -> None:
         """Create any object, for real."""
-        self.kubectl("create", "--namespace", namespace, "--filename", "-", stdin=json.dumps(manifest))
-
-    def kubectl(self, *arguments: str, stdin: str = "") -> str:
-        """Run kubectl as the administrator."""
-        command = [str(self.cluster.kubectl), "--kubeconfig", str(self.cluster.kubeconfig), *arguments]
-        return subprocess.run(command, input=stdin, text=True, check=True, stdout=subprocess.PIPE).stdout
+        self._kube.within(namespace).run("create", "--filename", "-", given=json.dumps(manifest))
 
 
 def until(condition: collections.abc.Callable[[], object]) -> None:
@@ -143,28 +134,18 @@ HOLD_WEB = index([("shop", True, by_labels(app="web"))])
 WEB = {"app": "web"}
 
 
-# TEMPORARY: delete this fixture when e2e/conftest.py has one of this name (this one would hide it).
-@pytest.fixture(scope="session")
-def cluster() -> collections.abc.Iterator[Cluster]:
-    """Start a cluster without a real node."""
-    with Cluster.start("gate", real_node=False, fake_nodes=2) as it:
-        yield it
-
-
 @pytest.fixture(scope="module")
-def gate(cluster: Cluster) -> collections.abc.Iterator[Gate]:
+def gate(target: Target) -> collections.abc.Iterator[Gate]:
     """Give a cluster with the chart's policy: the one that is installed, or else one for these tests."""
-    it = Gate(cluster)
-    if it.kubectl("get", "mutatingadmissionpolicy", "suptree-hold", "--ignore-not-found"):
-        yield it
-        return
-    command = [str(cluster.helm), "template", "suptree", str(ROOT / "charts/suptree"), "--namespace", "suptree-system"]
-    policy = subprocess.run(
-        [*command, "--show-only", "templates/gate-policy.yaml"], text=True, check=True, stdout=subprocess.PIPE
-    ).stdout
-    it.kubectl("create", "--filename", "-", stdin=policy)
-    yield it
-    it.kubectl("delete", "--filename", "-", stdin=policy)
+    policy = [it for it in manifests(target) if it["kind"].startswith("MutatingAdmissionPolicy")]
+    was_there = target.kube.run("get", "mutatingadmissionpolicy", "suptree-hold", "--ignore-not-found").stdout
+    if not was_there:
+        target.kube.apply(*policy, server_side=True)
+    yield Gate(target)
+    if not was_there:
+        target.kube.run(
+            "delete", "--filename", "-", given=json.dumps({"kind": "List", "apiVersion": "v1", "items": policy})
+        )
 
 
 @pytest.fixture(scope="module")

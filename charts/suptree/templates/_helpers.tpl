@@ -1,0 +1,85 @@
+{{/* The name of the application. */}}
+{{- define "suptree.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* The name of every object of the release, save those that the operator or the API fixes. */}}
+{{- define "suptree.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := include "suptree.name" . -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "suptree.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "suptree.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What tells the operator's pods apart; a Deployment's selector never changes, so neither may this. */}}
+{{- define "suptree.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "suptree.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "suptree.labels" -}}
+{{ include "suptree.selectorLabels" . }}
+app.kubernetes.io/component: operator
+app.kubernetes.io/part-of: suptree
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{- define "suptree.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ default $.Chart.AppVersion .tag }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* "true" when the gate policy is part of the release: it is wanted, and the cluster has the API for it. */}}
+{{- define "suptree.gate" -}}
+{{- if and .Values.gate.enabled (semverCompare ">=1.36.0-0" .Capabilities.KubeVersion.Version) -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* What the operator does in a namespace, and nothing else. Pods are never created; their controllers do that. */}}
+{{- define "suptree.rules" -}}
+- apiGroups: [suptree.dev]
+  resources: [supervisiontrees]
+  verbs: [get, list, watch]
+- apiGroups: [suptree.dev]
+  resources: [supervisiontrees/status]
+  verbs: [get, update]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, patch, delete]
+- apiGroups: [apps]
+  resources: [deployments, statefulsets, daemonsets, replicasets]
+  verbs: [get, list, watch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+# The index that the gate policy reads. A rule cannot limit "create" by name: the name is not known before.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: [suptree-index]
+  verbs: [get, patch, delete]
+{{- end -}}

@@ -1,0 +1,143 @@
+"""The chart, as far as it can be judged without Helm: what it copies, describes and allows."""
+
+import collections.abc
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import suptree
+from suptree.api.reasons import HOLD_GATE, TREE_LABEL
+from suptree.cluster.client import POLICY_NAME
+from suptree.cluster.labels import INDEX_NAME
+
+Json = dict[str, Any]
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "suptree"
+TEMPLATES = {file.name: file.read_text() for file in sorted((CHART / "templates").iterdir())}
+SCHEMA: Json = json.loads((CHART / "values.schema.json").read_text())
+VALUES_TEXT = (CHART / "values.yaml").read_text()
+VALUES: Json = yaml.safe_load(VALUES_TEXT)
+
+_RULE = re.compile(r"^- apiGroups: .*\n(?:  .*\n)+", re.MULTILINE)
+RULES: list[Json] = [
+    rule
+    for name in ("_helpers.tpl", "rbac.yaml")
+    for text in _RULE.findall(TEMPLATES[name])
+    for rule in yaml.safe_load(text)
+]
+
+
+def test_the_crd_is_current() -> None:
+    """Helm installs the CRD of this version; if not, copy crds/ to charts/suptree/files/supervisiontrees.crd.yaml."""
+    copy = (CHART / "files" / "supervisiontrees.crd.yaml").read_text()
+    assert copy == (ROOT / "crds" / "suptree.dev_supervisiontrees.yaml").read_text()
+    assert copy.count("\nmetadata:\n") == 1, "templates/crd.yaml puts labels and annotations there"
+
+
+def test_the_versions_are_the_operators() -> None:
+    """A chart installs the operator of its own version."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert chart["version"] == chart["appVersion"] == suptree.__version__
+
+
+def described(schema: Json, path: str = "") -> collections.abc.Iterator[tuple[str, str]]:
+    """Walk all values that the schema knows, each with its description."""
+    for name, one in schema["properties"].items():
+        yield f"{path}.{name}", one["description"]
+        if "properties" in one:
+            assert one["additionalProperties"] is False
+            yield from described(one, f"{path}.{name}")
+
+
+def commented(text: str) -> collections.abc.Iterator[tuple[str, str]]:
+    """Walk all values of values.yaml that have a comment above them, each with the comment."""
+    above: dict[int, str] = {}
+    comment: list[str] = []
+    for line in text.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if line.lstrip().startswith("#"):
+            comment.append(line.strip("# "))
+        elif comment and line:
+            above = {depth: name for depth, name in above.items() if depth < indent}
+            above[indent] = line.strip().split(":")[0]
+            yield "".join(f".{name}" for name in above.values()), " ".join(comment)
+            comment = []
+        else:
+            comment = []
+
+
+DESCRIPTIONS = dict(described(SCHEMA))
+COMMENTS = dict(commented(VALUES_TEXT))
+
+
+@pytest.mark.parametrize("path", DESCRIPTIONS)
+def test_every_value_is_described_and_has_a_default(path: str) -> None:
+    """What values.yaml says about a value and what the schema says is the same sentence."""
+    assert COMMENTS[path] == DESCRIPTIONS[path]
+    assert DESCRIPTIONS[path].endswith(".")
+    value: Any = VALUES
+    for name in path.removeprefix(".").split("."):
+        value = value[name]
+    assert value is not None
+
+
+def test_no_other_value_is_there() -> None:
+    """A value that is not in the schema would be refused, and one that is not in values.yaml has no default."""
+    assert COMMENTS.keys() == DESCRIPTIONS.keys()
+    assert set(VALUES) == set(SCHEMA["properties"])
+    assert SCHEMA["additionalProperties"] is False
+
+
+def test_every_value_is_used() -> None:
+    """A value that can be set does something, except for what belongs to parent charts."""
+    leaves = {path for path in DESCRIPTIONS if not any(other.startswith(f"{path}.") for other in DESCRIPTIONS)}
+    text = "".join(TEMPLATES.values()).replace("{{- with .Values.image -}}", "")
+    unused = {path for path in leaves if f".Values{path}" not in text} - {".global"}
+    assert unused == {f".image.{name}" for name in ("repository", "tag", "digest")}, "those are read inside a `with`"
+
+
+def test_the_rules_are_found() -> None:
+    """These tests see every rule of the chart."""
+    text = TEMPLATES["_helpers.tpl"] + TEMPLATES["rbac.yaml"]
+    assert len(RULES) == text.count("verbs:") > 0
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: " ".join([*rule["resources"], *rule["verbs"]]))
+def test_no_right_is_wider_than_needed(rule: Json) -> None:
+    """Nothing is granted by wildcard, no Secret can be read, and no right lets the operator grant more rights."""
+    words = {word for key in ("apiGroups", "resources", "verbs") for word in rule[key]}
+    assert not words & {"*", "secrets", "escalate", "bind", "impersonate", "pods/exec", "serviceaccounts/token"}
+    assert "rbac.authorization.k8s.io" not in rule["apiGroups"]
+
+
+def test_the_operator_creates_no_pods() -> None:
+    """The operator may delete pods and lift gates; making pods is their controllers' business."""
+    verbs = {verb for rule in RULES if "pods" in rule["resources"] for verb in rule["verbs"]}
+    assert verbs == {"get", "list", "watch", "patch", "delete"}
+
+
+def test_workloads_are_only_read() -> None:
+    """The operator cannot change a Deployment, StatefulSet, DaemonSet or ReplicaSet."""
+    verbs = {verb for rule in RULES if "apps" in rule["apiGroups"] for verb in rule["verbs"]}
+    assert verbs == {"get", "list", "watch"}
+
+
+def test_only_its_own_config_maps_can_be_changed() -> None:
+    """Of all ConfigMaps the operator reads, changes and deletes only the index."""
+    rules = [rule for rule in RULES if "configmaps" in rule["resources"]]
+    assert {verb for rule in rules if "resourceNames" not in rule for verb in rule["verbs"]} == {"create"}
+    assert [rule["resourceNames"] for rule in rules if "resourceNames" in rule] == [[INDEX_NAME]]
+
+
+def test_the_policy_uses_the_operators_names() -> None:
+    """The policy sets the gate that the operator lifts and the label that it reads, and has the name it looks for."""
+    policy = TEMPLATES["gate-policy.yaml"]
+    assert policy.count(f"  name: {POLICY_NAME}\n") == 2
+    assert f"schedulingGates{{name: '{HOLD_GATE}'}}" in policy
+    assert f"labels: {{'{TREE_LABEL}': " in policy
+    assert [POLICY_NAME] in [rule.get("resourceNames") for rule in RULES]
