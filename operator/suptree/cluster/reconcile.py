@@ -24,7 +24,9 @@ from suptree.cluster.views import Owner
 from suptree.core import budget, events
 from suptree.core.effects import is_under_way
 from suptree.core.machine import step
+from suptree.core.spec import Strategy
 from suptree.core.state import Life, State, adopted
+from suptree.core.strategy import slice_of
 
 _TELL_HELD_AFTER_SECONDS = 30
 """How long a pod may be held before it gets an Event."""
@@ -114,7 +116,7 @@ class _Decision:
         self.state, decision = step(self.sup, self.state, events.Reset(child))
         if isinstance(decision, events.Restarting) and refused is not None:
             evidence = Exit(refused.cause, refused.pod or "", refused.container, refused.exit_code)
-            self._begin(decision, refused.child, evidence, RESET_RULE)
+            self._begin(decision, refused.child, evidence, RESET_RULE, in_place=False)
 
     # Exits.
 
@@ -155,7 +157,17 @@ class _Decision:
             time=to_time(self.it.now),
             message=found.message,
         )
-        self._feed(events.Exited(name, found.reason, self.it.now, found.is_counted, self.it.jitter), found)
+        in_place = self._is_in_place(name)
+        event = events.Exited(name, found.reason, self.it.now, found.is_counted, self.it.jitter, in_place)
+        self._feed(event, found)
+
+    def _is_in_place(self, name: str) -> bool:
+        """Tell whether the child is restarted already: by the kubelet, or by its own controller.
+
+        That is so when the slice is that child alone. OneForAll takes all pods along, also those of its only child.
+        """
+        takes_others = self.sup.strategy is Strategy.ONE_FOR_ALL and len(self.views[name].pods) > 1
+        return slice_of(self.sup.strategy, self.state.names, name) == (name,) and not takes_others
 
     def _feed(self, event: events.Event, found: Exit | None = None) -> None:
         """Give the core an event, and write down what it decides."""
@@ -163,7 +175,7 @@ class _Decision:
         if isinstance(event, events.Exited | events.Retry):
             evidence = found or self._last_known(event.child)
             if isinstance(decision, events.Restarting):
-                self._begin(decision, event.child, evidence, DEFAULT_RULE)
+                self._begin(decision, event.child, evidence, DEFAULT_RULE, in_place=event.in_place)
             elif isinstance(decision, events.GaveUp):
                 self.ledger.gave_up(decision, event.child, evidence, len(self.state.window))
         op = self.state.operation
@@ -178,16 +190,14 @@ class _Decision:
 
     # The operation.
 
-    def _begin(self, decision: events.Restarting, name: str, found: Exit, rule: str) -> None:
+    def _begin(self, decision: events.Restarting, name: str, found: Exit, rule: str, *, in_place: bool) -> None:
         """Take up a restart: write its history, and decide which pods it replaces."""
         self.ledger.began(decision, name, found, rule, len(self.state.window))
         members = {*self.work.slice, *decision.members}
         order = tuple(child.name for child in self.sup.children if child.name in members)
         self.work = record.Work(order, to_time(self.it.now), self.work.replaced)
         op = self.state.operation
-        # The child alone: its kubelet, or its controller, is restarting it already. That is the restart.
-        is_in_place = decision.members == (name,) and rule != RESET_RULE
-        if op is not None and op.until is None and not is_in_place:
+        if op is not None and op.until is None and not in_place:
             self._replace(decision.members)
 
     def _replace(self, members: Iterable[str]) -> None:

@@ -30,6 +30,8 @@ class Exited:
     """Whether a restart for it spends the budget."""
     jitter: float = 0
     """From 0 to 1."""
+    in_place: bool = False
+    """Whether somebody else restarts the child already, at a pace of their own: no backoff is added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Retry:
     now: float
     counted: bool = True
     jitter: float = 0
+    in_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)

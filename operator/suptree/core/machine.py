@@ -84,7 +84,7 @@ def _exited_under_way(sup: Supervisor, state: State, event: Exited) -> tuple[Sta
     failed = _start_failed(sup, state, event.child)
     if failed.ending is not None:
         return failed, GaveUp(failed.serial, failed.ending)
-    return _retry(sup, failed, Retry(event.child, event.now, event.counted, event.jitter))
+    return _retry(sup, failed, Retry(event.child, event.now, event.counted, event.jitter, event.in_place))
 
 
 def _let_go(sup: Supervisor, state: State, name: str) -> tuple[State, Decision]:
@@ -128,7 +128,7 @@ def _restart(sup: Supervisor, state: State, event: Exited | Retry) -> tuple[Stat
         return _give_up(sup, state.with_life(event.child, Life.UNDEFINED), ending), GaveUp(state.serial, ending)
     members = slice_of(sup.strategy, state.names, event.child)
     wait = 0.0
-    if event.counted and len(members) > 1:
+    if event.counted and not event.in_place:
         wait = budget.delay(sup.backoff, len(window) - 1, event.jitter)
     state = _widen(sup, state, members, event.now + wait if wait > 0 else None)
     if event.counted:
