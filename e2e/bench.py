@@ -80,23 +80,29 @@ class Client:
             answer.raise_for_status()
 
     async def until_replaced(self, namespace: str, old: set[str], version: str, count: int) -> float:
-        """Watch until that many other pods are Ready and the old ones are gone; return when."""
+        """Watch until that many other pods are Ready and the old ones are gone; return when.
+
+        The API server cuts off watchers that are slow; then the pods are listed, and watched again.
+        """
         ready: set[str] = set()
         left = set(old)
-        path = f"{self.server}/api/v1/namespaces/{namespace}/pods?watch=true&resourceVersion={version}"
-        async with self.session.get(path, timeout=aiohttp.ClientTimeout(total=None)) as answer:
-            async for line in answer.content:
-                event = json.loads(line)
-                pod = event["object"]
-                uid = pod["metadata"]["uid"]
-                if event["type"] == "DELETED":
-                    left.discard(uid)
-                    ready.discard(uid)
-                elif uid not in old and _is_ready(pod):
-                    ready.add(uid)
-                if not left and len(ready) >= count:
-                    return time.time()
-        raise AssertionError("the watch ended")
+        while True:
+            path = f"{self.server}/api/v1/namespaces/{namespace}/pods?watch=true&resourceVersion={version}"
+            async with self.session.get(path, timeout=aiohttp.ClientTimeout(total=None)) as answer:
+                async for line in answer.content:
+                    event = json.loads(line)
+                    pod = event["object"]
+                    uid = pod["metadata"]["uid"]
+                    if event["type"] == "DELETED":
+                        left.discard(uid)
+                        ready.discard(uid)
+                    elif uid not in old and _is_ready(pod):
+                        ready.add(uid)
+                    if not left and len(ready) >= count:
+                        return time.time()
+            pods, version = await self.pods(namespace)
+            left &= {pod["metadata"]["uid"] for pod in pods}
+            ready = {pod["metadata"]["uid"] for pod in pods if _is_ready(pod)} - old
 
 
 def _data(entry: dict[str, Any], name: str) -> bytes:

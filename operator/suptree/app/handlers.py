@@ -5,6 +5,9 @@ kopf calls no event handler before all indexes are filled. The indexing function
 empty. There are no handlers of changes: they would put finalizers and annotations on objects that are not ours.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import kopf
 
 from suptree.api.tree import GROUP, PLURAL, VERSION
@@ -26,15 +29,18 @@ def register(registry: kopf.OperatorRegistry, hub: Hub) -> None:
         _register_workload(registry, hub, plural, kind)
 
 
+def _is_gone(event: Mapping[str, Any], **_: object) -> bool:
+    return bool(event["type"] == "DELETED")
+
+
 def _register_pods(registry: kopf.OperatorRegistry, hub: Hub) -> None:
     @kopf.index("v1", "pods", registry=registry)
     async def store_pod(body: kopf.Body, **_: object) -> None:
         hub.store_pod(body)
 
-    @kopf.on.event("v1", "pods", registry=registry)
-    async def pod_event(type: str, body: kopf.Body, **_: object) -> None:  # noqa: A002 - kopf's name
-        if type == "DELETED":
-            hub.drop_pod(body)
+    @kopf.on.event("v1", "pods", registry=registry, when=_is_gone)
+    async def drop_pod(body: kopf.Body, **_: object) -> None:
+        hub.drop_pod(body)
 
 
 def _register_trees(registry: kopf.OperatorRegistry, hub: Hub) -> None:
@@ -43,7 +49,7 @@ def _register_trees(registry: kopf.OperatorRegistry, hub: Hub) -> None:
         hub.store_tree(body)
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    async def tree_event(type: str, body: kopf.Body, namespace: str | None, name: str, **_: object) -> None:  # noqa: A002
+    async def tree_event(type: str, body: kopf.Body, namespace: str | None, name: str, **_: object) -> None:  # noqa: A002 - kopf's name
         if type == "DELETED":
             hub.drop_tree(body)
         else:
@@ -55,7 +61,6 @@ def _register_workload(registry: kopf.OperatorRegistry, hub: Hub, plural: str, k
     async def store_workload(body: kopf.Body, **_: object) -> None:
         hub.store_workload(kind, body)
 
-    @kopf.on.event("apps", "v1", plural, registry=registry, id=f"{plural}_event")
-    async def workload_event(type: str, body: kopf.Body, **_: object) -> None:  # noqa: A002
-        if type == "DELETED":
-            hub.drop_workload(kind, body)
+    @kopf.on.event("apps", "v1", plural, registry=registry, id=f"drop_{plural}", when=_is_gone)
+    async def drop_workload(body: kopf.Body, **_: object) -> None:
+        hub.drop_workload(kind, body)

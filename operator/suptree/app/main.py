@@ -12,6 +12,7 @@ from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 import suptree
+from suptree.app.frugal import NoDiffBase, NoProgress
 from suptree.app.handlers import register
 from suptree.app.hub import Hub
 from suptree.cluster.client import Api
@@ -73,6 +74,8 @@ def _register_activities(registry: kopf.OperatorRegistry, hub: Hub) -> None:
         settings.posting.enabled = False
         # Namespaces and kinds are known from the start, so nobody needs the right to watch them.
         settings.scanning.disabled = True
+        settings.persistence.diffbase_storage = NoDiffBase()
+        settings.persistence.progress_storage = NoProgress()
         await hub.start()
         logger.info("suptree %s has started", suptree.__version__)
 

@@ -45,6 +45,8 @@ class Api:
 
     def __init__(self, configuration: Configuration, user_agent: str) -> None:
         configuration.connection_pool_maxsize = _CONNECTIONS
+        # Otherwise aiohttp looks for a .netrc, in a thread, at every request.
+        configuration.client_session_kwargs = {"trust_env": False}
         self._client = ApiClient(configuration)
         self._client.user_agent = user_agent
 
