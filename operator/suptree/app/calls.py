@@ -1,7 +1,7 @@
 """A pool of workers that make API calls side by side: each call once, and again after a pause if it failed.
 
-A restart is one burst of calls. A fixed number of workers keeps the API server's share of it bounded and gets the first
-call out at once, where a task a call would first build them all.
+A restart is one burst of calls. A bounded number of workers bounds the API server's share of it, and gets the first call
+out at once where a task a call would first build them all.
 """
 
 import asyncio
@@ -13,7 +13,8 @@ from suptree.cluster.client import ApiError
 
 logger = logging.getLogger(__name__)
 
-WORKERS = 48
+LEAST_WORKERS, MOST_WORKERS, CALLS_A_WORKER = 4, 48, 4
+"""Each worker has a connection of its own, and opening one costs as much as several calls over one that is open."""
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 
@@ -31,21 +32,17 @@ class Calls:
     def __init__(self) -> None:
         self._queue: deque[tuple[Hashable, Call, int]] = deque()
         self._keys: set[Hashable] = set()
-        self._wanted = asyncio.Semaphore(0)
-        self._workers: list[asyncio.Task[None]] = []
+        self._workers: set[asyncio.Task[None]] = set()
         self._delayed: set[asyncio.TimerHandle] = set()
-
-    def start(self) -> None:
-        """Start the workers."""
-        self._workers = [asyncio.create_task(self._work(), name=f"calls-{at}") for at in range(WORKERS)]
 
     async def stop(self) -> None:
         """Drop what is left; whatever it was for is decided again by whoever acts next."""
         for timer in self._delayed:
             timer.cancel()
-        for worker in self._workers:
+        workers = list(self._workers)
+        for worker in workers:
             worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await asyncio.gather(*workers, return_exceptions=True)
 
     def put(self, key: Hashable, call: Call) -> None:
         """Have a call made, unless the same one is waiting or under way."""
@@ -55,11 +52,13 @@ class Calls:
 
     def _enqueue(self, key: Hashable, call: Call, attempt: int) -> None:
         self._queue.append((key, call, attempt))
-        self._wanted.release()
+        if len(self._workers) < min(MOST_WORKERS, LEAST_WORKERS + len(self._queue) // CALLS_A_WORKER):
+            worker = asyncio.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
 
     async def _work(self) -> None:
-        while True:
-            await self._wanted.acquire()
+        while self._queue:
             key, call, attempt = self._queue.popleft()
             try:
                 await call()

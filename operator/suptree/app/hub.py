@@ -33,7 +33,6 @@ class Hub:
 
     async def start(self) -> None:
         """Start what runs beside the loops."""
-        self.calls.start()
         await self.gate.check()
         logger.info("the gate policy is %s", "installed" if self.gate.is_installed else "not installed")
         self._background.append(asyncio.create_task(self._watch_gate(), name="gate"))

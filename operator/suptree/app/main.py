@@ -74,6 +74,8 @@ def _register_activities(registry: kopf.OperatorRegistry, hub: Hub) -> None:
         settings.posting.enabled = False
         # Namespaces and kinds are known from the start, so nobody needs the right to watch them.
         settings.scanning.disabled = True
+        # kopf keeps an object's last event for as long as its worker idles: in a burst that is most of the memory.
+        settings.queueing.idle_timeout = 0.1
         settings.persistence.diffbase_storage = NoDiffBase()
         settings.persistence.progress_storage = NoProgress()
         await hub.start()
