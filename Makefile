@@ -19,11 +19,35 @@ $(BIN)/.installed: requirements-dev.lock pyproject.toml
 
 setup: $(BIN)/.installed ## install the virtual environment (done by every other command)
 
-.PHONY: help setup
+# Lint, types, layers and the tests without a cluster.
+verify: setup ## lint, types, layers, unit tests (under a minute)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/pytest -q tests
+
+build-cluster: setup ## build the local cluster's programs (8 minutes the first time)
+	@$(BIN)/python -m e2e.cluster build
+
+e2e: setup $(if $(filter local,$(CLUSTER)),build-cluster) ## end-to-end tests; CLUSTER=local (default), kind or kubeconfig; KUBERNETES=1.37 or 1.36
+	@CLUSTER=$(CLUSTER) $(BIN)/pytest -q e2e
+
+test: verify e2e ## every test
+
+demo: build-cluster ## the main job on a local cluster; KEEP=1 leaves it up
+	@$(BIN)/python -m e2e.demo $(if $(KEEP),--keep)
+
+bench: build-cluster ## speed, beside the floor (about 5 minutes)
+	@$(BIN)/python -m e2e.bench
+
+crds: setup ## write the CRD again, from the models
+	@$(BIN)/python -m suptree.api.crd > crds/suptree.dev_supervisiontrees.yaml
+	@cp crds/suptree.dev_supervisiontrees.yaml charts/suptree/files/supervisiontrees.crd.yaml
 
 lock: setup ## pin every dependency again, with hashes
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev pyproject.toml -o requirements-dev.lock
 
-.PHONY: lock
+.PHONY: help setup verify build-cluster e2e test demo bench crds lock

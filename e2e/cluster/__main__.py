@@ -1,4 +1,4 @@
-"""The command line of the local cluster: `python -m e2e.cluster up|down|status|kubeconfig`."""
+"""The command line of the local cluster: `python -m e2e.cluster build|up|down|status|kubeconfig`."""
 
 import argparse
 import signal
@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from e2e.cluster import pins, state
+from e2e.cluster import build, packages, pins, state
 from e2e.cluster.cluster import Cluster, ClusterError, down
 from e2e.cluster.processes import Process
 from e2e.cluster.report import Report
@@ -17,6 +17,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m e2e.cluster", description="A real Kubernetes on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
     helps = {
+        "build": "build what is not built, and start nothing",
         "up": "start it, building what is not built; instant when it is up",
         "down": "end it and remove everything it made",
         "status": "show each component, versions and ports",
@@ -27,12 +28,22 @@ def _arguments() -> argparse.Namespace:
         command.add_argument("--name", default="local", help="which cluster, when there are several (%(default)s)")
     all_pins = pins.load()
     up = found["up"]
-    up.add_argument("--kubernetes", choices=all_pins.kubernetes(), default=all_pins.default_kubernetes)
+    for command in (found["build"], up):
+        command.add_argument("--kubernetes", choices=all_pins.kubernetes(), default=all_pins.default_kubernetes)
     up.add_argument("--fake-nodes", type=int, default=4, help="how many nodes kwok plays (%(default)s)")
     up.add_argument("--no-real-node", action="store_true", help="leave out containerd and the kubelet")
     up.add_argument("--foreground", action="store_true", help="stay, and end the cluster on Ctrl-C")
     found["kubeconfig"].add_argument("--raw", action="store_true", help="print its content")
     return parser.parse_args()
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    report = Report()
+    reason = packages.why_no_real_node(wanted=True)
+    if not reason:
+        packages.install(report)
+    build.programs(arguments.kubernetes, report, real_node=not reason)
+    return 0
 
 
 def _up(arguments: argparse.Namespace) -> int:
@@ -119,7 +130,7 @@ def main() -> int:
     """Run one command."""
     signal.signal(signal.SIGTERM, _stop)
     arguments = _arguments()
-    commands = {"up": _up, "down": _down, "status": _status, "kubeconfig": _kubeconfig}
+    commands = {"build": _build, "up": _up, "down": _down, "status": _status, "kubeconfig": _kubeconfig}
     try:
         return commands[arguments.command](arguments)
     except (ClusterError, RuntimeError, ValueError) as error:

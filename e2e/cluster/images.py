@@ -22,6 +22,8 @@ import tarfile
 
 BUSYBOX = "suptree.dev/e2e/busybox:1"
 PAUSE = "suptree.dev/e2e/pause:1"
+EXAMPLES = "busybox:1.37"
+"""The public name under which the same image serves the manifests in examples/."""
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _SCRIPTS = {
@@ -71,12 +73,12 @@ def _config(layer: bytes, command: list[str]) -> bytes:
 def archive(busybox: pathlib.Path, target: pathlib.Path) -> None:
     """Write both images as one docker-archive."""
     layer = _layer(busybox)
-    configs = {BUSYBOX: _config(layer, ["sh"]), PAUSE: _config(layer, ["polite"])}
+    configs = {(BUSYBOX, EXAMPLES): _config(layer, ["sh"]), (PAUSE,): _config(layer, ["polite"])}
     entries = []
     with tarfile.open(target, "w") as tar:
         _add(tar, "layer.tar", layer)
-        for image, config in configs.items():
+        for names, config in configs.items():
             file = f"{hashlib.sha256(config).hexdigest()}.json"
             _add(tar, file, config)
-            entries.append({"Config": file, "RepoTags": [image], "Layers": ["layer.tar"]})
+            entries.append({"Config": file, "RepoTags": list(names), "Layers": ["layer.tar"]})
         _add(tar, "manifest.json", json.dumps(entries).encode())

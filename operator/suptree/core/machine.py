@@ -40,7 +40,7 @@ def step(sup: Supervisor, state: State, event: Event) -> tuple[State, Decision]:
     """
     match event:
         case StartUp():
-            return _begin(state, Kind.START, start=state.names), Progress()
+            return _start_up(state), Progress()
         case ShutDown():
             return _shut_down(state, Ending.STOPPED), Progress()
         case Stopped(child):
@@ -167,6 +167,13 @@ def _reset(sup: Supervisor, state: State, child: str | None) -> tuple[State, Dec
 
 
 # Operations.
+
+
+def _start_up(state: State) -> State:
+    is_new = state.operation is None and state.ending is None
+    if is_new and all(life is Life.UNDEFINED for _, life in state.children):
+        return _begin(state, Kind.START, start=state.names)
+    return state
 
 
 def _next(state: State) -> State:
