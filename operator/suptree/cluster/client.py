@@ -13,7 +13,7 @@ from aiohttp import ClientError
 from kubernetes.aio.client import ApiClient, Configuration
 
 from suptree.api.child import LabelSelector
-from suptree.api.reasons import HOLD_GATE, TREE_LABEL
+from suptree.api.reasons import HOLD_GATE, RESET_ANNOTATION, TREE_LABEL
 from suptree.api.tree import API_VERSION, GROUP, KIND, PLURAL, VERSION
 from suptree.cluster.labels import INDEX_LABEL, INDEX_NAME
 from suptree.cluster.situation import Delete, Notice, Release, Tree
@@ -25,6 +25,7 @@ _TIMEOUT_SECONDS = 10
 _CONNECTIONS = 64
 
 JSON = "application/json"
+MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 
@@ -75,6 +76,16 @@ class Api:
     async def get_tree(self, namespace: str, name: str) -> dict[str, Any]:
         """Read a tree."""
         return await self._call("GET", _tree_path(namespace, name))
+
+    async def list_trees(self, namespace: str) -> list[dict[str, Any]]:
+        """List the trees of a namespace."""
+        items: list[dict[str, Any]] = (await self._call("GET", _tree_path(namespace))).get("items") or []
+        return items
+
+    async def annotate_reset(self, namespace: str, name: str, value: str) -> None:
+        """Ask for a reset of a tree, as a person does with `kubectl annotate`."""
+        body = {"metadata": {"annotations": {RESET_ANNOTATION: value}}}
+        await self._call("PATCH", _tree_path(namespace, name), body, MERGE)
 
     async def put_status(self, tree: Tree, status: Mapping[str, Any]) -> dict[str, Any]:
         """Write a tree's status if nobody has written the tree since it was read.
@@ -214,8 +225,9 @@ def _parse(data: bytes) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _tree_path(namespace: str, name: str) -> str:
-    return f"/apis/{GROUP}/{VERSION}/namespaces/{quote(namespace)}/{PLURAL}/{quote(name)}"
+def _tree_path(namespace: str, name: str = "") -> str:
+    path = f"/apis/{GROUP}/{VERSION}/namespaces/{quote(namespace)}/{PLURAL}"
+    return f"{path}/{quote(name)}" if name else path
 
 
 def _pods_path(namespace: str) -> str:
