@@ -7,7 +7,6 @@ anything did not happen as told.
 
 import argparse
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -214,8 +213,7 @@ def main() -> None:
     began = time.time()
     cluster = Cluster.start("demo", kubernetes=args.kubernetes, real_node=not args.no_real_node, detached=args.keep)
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            _run(cluster, Path(folder))
+        _run(cluster, keep=args.keep)
     except AssertionError as error:
         sys.exit(f"{RED}this did not happen as told: {error}{PLAIN}")
     finally:
@@ -223,26 +221,31 @@ def main() -> None:
             cluster.close()
     print(f"\n{GREEN}All of it happened as told, in {time.time() - began:.0f} s.{PLAIN}")
     if args.keep:
-        print(
-            f"The cluster is up; the operator has ended, start another with `python -m suptree --all-namespaces`.\n"
-            f"export KUBECONFIG={cluster.kubeconfig}\nEnd it with: python -m e2e.cluster down --name demo"
-        )
+        print("The cluster is up, and the operator works in it until it ends: python -m e2e.cluster down --name demo")
+        print(f"export KUBECONFIG={cluster.kubeconfig}")
 
 
-def _run(cluster: Cluster, folder: Path) -> None:
+def _run(cluster: Cluster, *, keep: bool) -> None:
     target = of_local(cluster)
     print(
         "Installing CRD, rights and gate policy from charts/suptree; the operator runs beside the cluster.", flush=True
     )
     install(target)
-    operator = Operator(target.kube.within(NAMESPACE), kubeconfig(target, folder), folder / "operator.log")
+    folder = Path(cluster.dir)
+    operator = Operator(
+        target.kube.within(NAMESPACE),
+        kubeconfig(target, folder),
+        folder / "logs/operator.log",
+        tether=cluster.pid if keep else None,
+    )
     operator.start()
     kube = target.kube.within("default")
     try:
         with Recorder(kube) as recorder:
             Demo(kube, recorder, real=target.real_node).run()
     finally:
-        operator.stop()
+        if not keep:
+            operator.stop()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import yaml
 
 Json = dict[str, Any]
+Objects = list[Json]
+Names = list[str]
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 90
@@ -56,16 +58,40 @@ class Kube:
         found: Json = json.loads(self.run("get", kind, name, "-o", "json").stdout)
         return found
 
-    def list(self, kind: str, labels: str = "") -> list[Json]:
+    def list(self, kind: str, labels: str = "") -> Objects:
         """Return objects, by name."""
         extra = ["-l", labels] if labels else []
-        items: list[Json] = json.loads(self.run("get", kind, *extra, "-o", "json").stdout)["items"]
+        items: Objects = json.loads(self.run("get", kind, *extra, "-o", "json").stdout)["items"]
         return sorted(items, key=lambda it: str(it["metadata"]["name"]))
 
     def patch(self, kind: str, name: str, patch: Json, *, subresource: str = "", type_: str = "merge") -> None:
         """Patch an object."""
         extra = ["--subresource", subresource] if subresource else []
         self.run("patch", kind, name, "--type", type_, *extra, "-p", json.dumps(patch))
+
+    def pods(self, app: str) -> Objects:
+        """Return the pods of an app that are to stay, by name."""
+        return [pod for pod in self.list("pods", f"app={app}") if not pod["metadata"].get("deletionTimestamp")]
+
+    def pod(self, app: str) -> str:
+        """Return the name of one of an app's pods."""
+        return str(self.pods(app)[0]["metadata"]["name"])
+
+    def held(self) -> Names:
+        """Return the names of the pods that Suptree's gate holds."""
+        return [
+            str(pod["metadata"]["name"])
+            for pod in self.list("pods")
+            if any(gate["name"] == "suptree.dev/hold" for gate in pod["spec"].get("schedulingGates") or [])
+        ]
+
+    def events(self, reason: str) -> Objects:
+        """Return the Events with that reason that are about trees."""
+        return [
+            it
+            for it in self.list("events")
+            if it["reason"] == reason and it["involvedObject"]["kind"] == "SupervisionTree"
+        ]
 
     # Trees.
 
@@ -106,6 +132,33 @@ def eventually(what: Callable[[], T], hope: str, patience: float = PATIENCE_SECO
                 return last
         time.sleep(0.1)
     raise AssertionError(f"{hope}: not within {patience} s; last: {last!r}")
+
+
+def wait_condition(kube: Kube, tree: str, type_: str, status: str, reason: str) -> Json:
+    """Wait until a condition of a tree has that status and reason, for the newest spec; return the tree's status."""
+
+    def so() -> Json | None:
+        found = kube.tree(tree)
+        for it in found.get("status", {}).get("conditions", []):
+            is_new = it["observedGeneration"] == found["metadata"]["generation"]
+            if is_new and (it["type"], it["status"], it["reason"]) == (type_, status, reason):
+                here: Json = found["status"]
+                return here
+        return None
+
+    found = eventually(so, f"tree {tree}: {type_}={status}, {reason}")
+    assert found is not None
+    return found
+
+
+def wait_restarted(kube: Kube, pod: str, count: int) -> None:
+    """Wait until the kubelet has restarted a pod's container that often, and it is Ready."""
+
+    def so() -> bool:
+        container = kube.get("pod", pod)["status"]["containerStatuses"][0]
+        return bool(container["restartCount"] >= count and container["ready"])
+
+    eventually(so, f"pod {pod} was restarted {count} times and is Ready")
 
 
 def wait_ready(kube: Kube, tree: str) -> Json:

@@ -51,7 +51,24 @@ def kubeconfig(target: Target, folder: Path) -> Path:
 class Operator:
     """The operator's process."""
 
-    def __init__(self, kube: Kube, config: Path, log: Path, args: Sequence[str] = ("--all-namespaces",)) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        config: Path,
+        log: Path,
+        args: Sequence[str] = ("--all-namespaces",),
+        tether: int | None = None,
+    ) -> None:
+        """Describe it.
+
+        Args:
+            kube: The cluster.
+            config: Its kubeconfig.
+            log: Where it logs to.
+            args: Its arguments.
+            tether: The process with which it ends, instead of with this one.
+        """
+        self.tether = tether
         self.kube = kube
         self.config = config
         self.log = log
@@ -69,8 +86,12 @@ class Operator:
         already = len(self.log.read_text()) if self.log.exists() else 0
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "suptree", *self.args, "--health-port", "0"]
+            if self.tether is not None:
+                command = [sys.executable, "-m", "e2e.lib.tether", str(self.tether), *command]
             env = {**os.environ, "KUBECONFIG": str(self.config)}
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=env, cwd=ROOT)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=env, cwd=ROOT, start_new_session=self.tether is not None
+            )
         eventually(lambda: "has started" in self._since(already), f"the operator starts; see {self.log}")
 
     def _since(self, already: int) -> str:

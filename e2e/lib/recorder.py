@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from e2e.lib.kube import Kube
+from e2e.lib.kube import Kube, eventually
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Recorder:
 
     def __init__(self, kube: Kube) -> None:
         command = [kube.kubectl, "-n", kube.namespace, "get", "pods", "-w", "--output-watch-events", "-o", "json"]
+        self._kube = kube
         self.changes: list[Change] = []
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(kube.env))
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -66,6 +67,16 @@ class Recorder:
         for line in self._process.stdout:
             event = json.loads(line)
             self.changes.append(Change(time.time(), event["type"], event["object"]))
+
+    def catch_up(self) -> None:
+        """Wait until all that has happened so far is recorded: only then does it mean something that a thing is not."""
+        eventually(self._is_up_to_date, "the record is up to date")
+
+    def _is_up_to_date(self) -> bool:
+        there = {pod["metadata"]["uid"]: _version(pod) for pod in self._kube.list("pods")}
+        known = {change.uid: change for change in list(self.changes)}
+        left = {uid for uid, change in known.items() if change.type != "DELETED"}
+        return left <= there.keys() <= known.keys() and all(_version(known[uid].pod) >= at for uid, at in there.items())
 
     # What was seen.
 
@@ -94,9 +105,17 @@ class Recorder:
         """Return the UIDs that were being deleted."""
         return list(dict.fromkeys(change.uid for change in self.changes if WHAT["deleting"](change)))
 
+    def held(self) -> list[str]:
+        """Return the UIDs that were held at any time."""
+        return list(dict.fromkeys(change.uid for change in self.changes if WHAT["held"](change)))
+
     def story(self) -> list[str]:
         """Return what happened, for a message."""
         return [f"{c.name} {c.type} {[w for w, is_so in WHAT.items() if is_so(c)]}" for c in self.changes]
+
+
+def _version(pod: dict[str, Any]) -> int:
+    return int(pod["metadata"]["resourceVersion"])
 
 
 def _ready(change: Change) -> bool:
