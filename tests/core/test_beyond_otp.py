@@ -70,11 +70,11 @@ def test_a_due_that_comes_too_early_changes_nothing() -> None:
     assert it.todo == (do.Stop("b"),)
 
 
-def test_a_child_alone_does_not_wait() -> None:
-    """The kubelet has its own back-off for a single container; a restart of one child adds none."""
+def test_a_restart_in_place_does_not_wait() -> None:
+    """The kubelet has its own back-off for a single container; a restart that it makes itself adds none."""
     it = running("a b", ONE, intensity=9, backoff=WAITS)
     for _ in range(3):
-        it.exit("a", now=10)
+        it.feed(events.Exited("a", Reason.ABNORMAL, 10, in_place=True))
         assert it.todo == (do.Stop("a"),)
         it.settle(10)
 
@@ -199,7 +199,6 @@ def test_a_child_that_comes_back_by_itself_is_supervised_again() -> None:
     assert it.exit("b", Reason.NORMAL) == events.LetGo()
 
 
-@pytest.mark.xfail(strict=True, reason="StartUp is taken at any time: a duplicate starts all children once more")
 def test_a_start_is_done_once() -> None:
     """Telling a supervisor a second time to start changes nothing for the children that run."""
     it = Running(sup := supervisor("a b"), created(sup))

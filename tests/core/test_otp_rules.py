@@ -40,7 +40,7 @@ def test_the_table_of_exits(kind: str, reason: str, restarted: bool) -> None:
     else:
         assert decision == events.LetGo()
         assert it.settle() == ""
-        assert it.state.life("a") is (Life.UNDEFINED if kind == "transient" else None)
+        assert it.state.life("a") is (Life.UNDEFINED if kind == "transient" else Life.ENDED)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

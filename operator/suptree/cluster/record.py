@@ -16,9 +16,6 @@ from suptree.cluster.memory import Replaced, decode_replaced, encode_replaced
 from suptree.core.spec import AutoShutdown, Backoff, Child, OnExhausted, Ordering, Restart, Strategy, Supervisor
 from suptree.core.state import Ending, Kind, Life, Operation, State
 
-ENDED = "ended"
-"""A temporary child that ended by itself: the core has no place for it any more."""
-
 EXHAUSTED_REASONS: dict[Ending, ExhaustedReason] = {
     Ending.INTENSITY: ExhaustedReason.BUDGET_EXHAUSTED,
     Ending.STORM: ExhaustedReason.DISRUPTION_STORM,
@@ -64,9 +61,7 @@ def read(status: SupervisionTreeStatus, sup: Supervisor) -> State:
     lives = {child.name: child.supervision or Life.ALIVE for child in status.children}
     names = {child.name for child in sup.children}
     return State(
-        children=tuple(
-            (child.name, Life(life)) for child in sup.children if (life := lives.get(child.name, Life.ALIVE)) != ENDED
-        ),
+        children=tuple((child.name, Life(lives.get(child.name, Life.ALIVE))) for child in sup.children),
         window=tuple(map(from_time, status.budget.times)) if status.budget else (),
         uncounted=tuple(map(from_time, status.uncounted)),
         operation=_operation(status, names),
@@ -96,11 +91,6 @@ def read_work(status: SupervisionTreeStatus) -> Work:
         return Work()
     replaced = {name: decode_replaced(text) for name, text in (op.replacing or {}).items()}
     return Work(op.slice, op.start_time, replaced)
-
-
-def life_of(state: State, name: str) -> str:
-    """Return what the status remembers of the core's view of a child."""
-    return str(state.life(name) or ENDED)
 
 
 def stage_of(op: Operation) -> Stage:

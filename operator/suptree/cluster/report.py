@@ -157,7 +157,7 @@ def _child(view: ChildView, before: SupervisionTreeStatus, outcome: Outcome) -> 
         last_exit=outcome.last_exits.get(view.name, old.last_exit),
         selector=view.selector or old.selector,
         seen=outcome.seen[view.name],
-        supervision=record.life_of(progress.state, view.name),
+        supervision=str(progress.state.life(view.name)),
     )
 
 

@@ -29,7 +29,7 @@ from suptree.core.events import (
 )
 from suptree.core.restart import is_restarted
 from suptree.core.spec import AutoShutdown, OnExhausted, Restart, Supervisor
-from suptree.core.state import Ending, Kind, Life, Operation, State
+from suptree.core.state import FORGOTTEN, Ending, Kind, Life, Operation, State
 from suptree.core.strategy import slice_of
 
 
@@ -46,7 +46,7 @@ def step(sup: Supervisor, state: State, event: Event) -> tuple[State, Decision]:
         case Stopped(child):
             return _stopped(sup, state, child), Progress()
         case Started(child):
-            return _started(sup, state, child), Progress()
+            return _started(state, child), Progress()
         case StartFailed(child):
             return _start_failed(sup, state, child), Progress()
         case Due(now):
@@ -64,7 +64,7 @@ def step(sup: Supervisor, state: State, event: Event) -> tuple[State, Decision]:
 
 def _exited(sup: Supervisor, state: State, event: Exited) -> tuple[State, Decision]:
     life = state.life(event.child)
-    if state.ending is not None or life in (None, Life.REMOVED):
+    if state.ending is not None or life is None or life in FORGOTTEN:
         return state, Absorbed()
     if is_under_way(state.operation, event.child):
         return _exited_under_way(sup, state, event)
@@ -89,7 +89,7 @@ def _exited_under_way(sup: Supervisor, state: State, event: Exited) -> tuple[Sta
 
 def _let_go(sup: Supervisor, state: State, name: str) -> tuple[State, Decision]:
     child = sup.child(name)
-    gone = state.without(name) if child.restart is Restart.TEMPORARY else state.with_life(name, Life.UNDEFINED)
+    gone = state.with_life(name, Life.ENDED if child.restart is Restart.TEMPORARY else Life.UNDEFINED)
     if child.significant and _is_auto_shutdown(sup, gone):
         ended = _shut_down(_next(gone), Ending.AUTO_SHUTDOWN)
         return ended, GaveUp(ended.serial, Ending.AUTO_SHUTDOWN)
@@ -155,8 +155,9 @@ def _reset(sup: Supervisor, state: State, child: str | None) -> tuple[State, Dec
     """Begin anew with empty windows; what was stopped is started, and the restart that was refused is carried out."""
     waiting = {name for name, life in state.children if life in {Life.STOPPED, Life.RESTARTING}}
     state = replace(state, window=(), uncounted=(), retries=(), ending=None)
-    for missing in (c.name for c in sup.children if state.life(c.name) in {None, Life.REMOVED}):
-        state = _returned(sup, state, missing)
+    for name, life in state.children:
+        if life in FORGOTTEN:
+            state = state.with_life(name, Life.ALIVE)
     if child is not None:
         waiting |= {*slice_of(sup.strategy, state.names, child)}
     members = tuple(name for name in state.names if name in waiting)
@@ -220,18 +221,10 @@ def _stopped(sup: Supervisor, state: State, name: str) -> State:
     return state.with_life(name, Life.REMOVED if sup.child(name).restart is Restart.TEMPORARY else Life.STOPPED)
 
 
-def _started(sup: Supervisor, state: State, name: str) -> State:
+def _started(state: State, name: str) -> State:
     if state.ending is not None or (state.operation is not None and name in state.operation.stop):
         return state
-    if state.life(name) is None:
-        state = _returned(sup, state, name)
     return _off_lists(state.with_life(name, Life.ALIVE), name)
-
-
-def _returned(sup: Supervisor, state: State, name: str) -> State:
-    """Give a child that runs again by itself its place back; OTP's processes never do that, pods do."""
-    present = {**dict(state.children), name: Life.ALIVE}
-    return replace(state, children=tuple((c.name, present[c.name]) for c in sup.children if c.name in present))
 
 
 def _start_failed(sup: Supervisor, state: State, name: str) -> State:
@@ -240,7 +233,7 @@ def _start_failed(sup: Supervisor, state: State, name: str) -> State:
     if op is None or name not in op.start or name in op.stop:
         return state
     if op.kind is Kind.START:
-        return _shut_down(state, Ending.START_FAILED)
+        return _shut_down(_next(state), Ending.START_FAILED)
     # Whoever the next attempt takes along is no longer this operation's to start.
     left = _off_lists(state, *slice_of(sup.strategy, state.names, name)).with_life(name, Life.RESTARTING)
     return replace(left, retries=(*state.retries, name))
@@ -264,4 +257,4 @@ def _shut_down(state: State, ending: Ending) -> State:
     if state.ending is not None:
         return state
     state = replace(state, retries=(), ending=ending)
-    return _begin(state, Kind.SHUTDOWN, stop=tuple(reversed(state.names)))
+    return _begin(state, Kind.SHUTDOWN, stop=tuple(name for name, _ in reversed(state.children)))

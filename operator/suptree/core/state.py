@@ -9,7 +9,7 @@ from suptree.core.spec import Supervisor
 class Life(StrEnum):
     """A child as its supervisor sees it, in the words of OTP's `which_children`.
 
-    OTP shows `STOPPED` as `undefined`, and a `REMOVED` child not at all.
+    OTP shows `STOPPED` as `undefined`, and forgets the specifications of `REMOVED` and `ENDED` children.
     """
 
     ALIVE = "alive"
@@ -21,6 +21,12 @@ class Life(StrEnum):
     """Its restart failed; the next attempt is to come."""
     REMOVED = "removed"
     """A temporary child that its supervisor stopped: it is never started again (OTP rule 8)."""
+    ENDED = "ended"
+    """A temporary child that ended by itself: nobody restarts it."""
+
+
+FORGOTTEN = frozenset({Life.REMOVED, Life.ENDED})
+"""Children that no restart takes along any more."""
 
 
 class Ending(StrEnum):
@@ -68,7 +74,7 @@ class State:
     """The whole memory of one supervisor."""
 
     children: tuple[tuple[str, Life], ...]
-    """In start order; a temporary child that ended by itself is absent."""
+    """All children, in start order."""
     window: tuple[float, ...] = ()
     """Times (seconds) of the counted restarts on record, newest first; pruned when the next one is added."""
     uncounted: tuple[float, ...] = ()
@@ -84,20 +90,16 @@ class State:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The children that have a specification, in start order."""
-        return tuple(name for name, life in self.children if life is not Life.REMOVED)
+        """The children that OTP would have a specification of, in start order."""
+        return tuple(name for name, life in self.children if life not in FORGOTTEN)
 
     def life(self, name: str) -> Life | None:
-        """Return how the supervisor sees the child; None when it has no place in the table."""
+        """Return how the supervisor sees the child; None when it has no such child."""
         return dict(self.children).get(name)
 
     def with_life(self, name: str, life: Life) -> "State":
         """Return the state with that child seen so."""
         return replace(self, children=tuple((n, life if n == name else old) for n, old in self.children))
-
-    def without(self, name: str) -> "State":
-        """Return the state without that child."""
-        return replace(self, children=tuple(pair for pair in self.children if pair[0] != name))
 
 
 def created(sup: Supervisor) -> State:
