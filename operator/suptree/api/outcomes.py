@@ -61,3 +61,4 @@ class ExhaustedReason(Word):
     DISRUPTION_STORM = "DisruptionStorm", "too many uncounted restarts within periodSeconds, such as an eviction loop."
     FAILURE_POLICY = "FailurePolicy", "a rule of a child's failurePolicy with the action Exhaust matched."
     AUTO_SHUTDOWN = "AutoShutdown", "significant children ended, so the tree ended."
+    STARTUP_FAILED = "StartupFailed", "a child failed while the tree itself was being started by its parent."

@@ -56,13 +56,22 @@ class Condition(StatusModel):
     last_transition_time: Time = Field(description="When the status of the condition last changed.")
 
 
-class LastExit(StatusModel):
-    """The last exit of a child, whether or not it led to a restart."""
+class Evidence(StatusModel):
+    """What showed an exit."""
 
-    cause: Cause = Field(description="What ended the child.")
     pod: str | None = Field(default=None, description="Name of the pod that showed it.")
     container: str | None = Field(default=None, description="Name of the container that ended.")
     exit_code: int | None = Field(default=None, description="Exit code of that container.")
+    origin: str | None = Field(
+        default=None, description="Of a tree that gave up: path of the child in it whose failure began it."
+    )
+    origin_cause: Cause | None = Field(default=None, description="What ended that child.")
+
+
+class LastExit(Evidence):
+    """The last exit of a child, whether or not it led to a restart."""
+
+    cause: Cause = Field(description="What ended the child.")
     time: Time = Field(description="When the operator saw it, by the operator's clock.")
     message: ShortText | None = Field(default=None, description="What the node said about it, cut to 200 bytes.")
 
@@ -130,16 +139,13 @@ class OperationStatus(StatusModel):
     )
 
 
-class HistoryEntry(StatusModel):
+class HistoryEntry(Evidence):
     """One restart, or refused restart, with its whole why."""
 
     operation: Count = Field(description="Number of the operation.")
     time: Time = Field(description="When it was decided.")
     child: str = Field(description="The child whose exit it answered.")
     cause: Cause = Field(description="What ended that child.")
-    pod: str | None = Field(default=None, description="Name of the pod that showed it.")
-    container: str | None = Field(default=None, description="Name of the container that ended.")
-    exit_code: int | None = Field(default=None, description="Exit code of that container.")
     rule: str | None = Field(
         default=None,
         description="The rule that decided: Default, or the rule of the child's failurePolicy, such as failurePolicy[0].",
@@ -154,12 +160,14 @@ class HistoryEntry(StatusModel):
     outcome: Outcome = Field(default=Outcome.IN_PROGRESS, description="How it ended.")
 
 
-class Exhausted(StatusModel):
+class Exhausted(Evidence):
     """Why the tree gave up."""
 
     reason: ExhaustedReason = Field(description="Which limit was reached.")
     time: Time = Field(description="When the tree gave up.")
     message: Text | None = Field(default=None, description="The last failure, in a sentence.")
+    child: str | None = Field(default=None, description="The child whose exit it was.")
+    cause: Cause | None = Field(default=None, description="What ended that child.")
 
 
 class Summary(StatusModel):
@@ -196,6 +204,19 @@ class SupervisionTreeStatus(StatusModel):
     )
     exhausted: Exhausted | None = Field(default=None, description="Why the tree gave up. Absent: it did not.")
     summary: Summary | None = Field(default=None, description="Texts for the columns of kubectl get.")
+    parent: str | None = Field(
+        default=None, description="Name of the tree that supervises this one. Absent: it is a root."
+    )
+    ending: str | None = Field(
+        default=None, description="Internal, not a contract: why the supervisor has ended or is ending."
+    )
+    incarnation: Count | None = Field(
+        default=None,
+        description="Internal, not a contract: the operation of the parent that last started this tree.",
+    )
+    parent_reset: str | None = Field(
+        default=None, description="Internal, not a contract: the parent's reset that this tree last took part in."
+    )
     uid: str | None = Field(
         default=None,
         description="Internal, not a contract: UID of the tree that wrote this, to tell a restored copy.",

@@ -9,10 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from suptree.api.child import Child
-from suptree.api.choices import AfterCompletion, AutoShutdown, OnExhausted, Replacement
+from suptree.api.choices import AfterCompletion, Replacement
 from suptree.api.spec import SupervisionTreeSpec
 
-WORKLOADS = frozenset(("apps/v1", kind) for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"))
+TARGETS = frozenset(
+    {("suptree.dev/v1alpha1", "SupervisionTree")}
+    | {("apps/v1", kind) for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")}
+)
 
 
 @dataclass(frozen=True)
@@ -39,22 +42,18 @@ class ChildField:
         return [f"spec.children[{at}].{self.path}" for at, child in enumerate(spec.children) if self.uses(child)]
 
 
-def _is_no_workload(child: Child) -> bool:
+def _is_no_known_kind(child: Child) -> bool:
     target = child.target_ref
-    return target is not None and (target.api_version, target.kind) not in WORKLOADS
+    return target is not None and (target.api_version, target.kind) not in TARGETS
 
 
 NOT_YET_SUPPORTED: tuple[TreeField | ChildField, ...] = (
-    TreeField("autoShutdown", lambda spec: spec.auto_shutdown is not AutoShutdown.NEVER),
-    TreeField("onExhausted", lambda spec: spec.on_exhausted is OnExhausted.HOLD),
-    TreeField("retryAfterSeconds", lambda spec: spec.retry_after_seconds is not None),
-    ChildField("targetRef.kind", _is_no_workload),
+    ChildField("targetRef.kind", _is_no_known_kind),
     ChildField("startTimeoutSeconds", lambda child: child.start_timeout_seconds is not None),
     ChildField("notReadySeconds", lambda child: child.not_ready_seconds is not None),
     ChildField("minFailedPods", lambda child: child.min_failed_pods != 1),
     ChildField("replacement", lambda child: child.replacement is Replacement.ONE_BY_ONE),
     ChildField("afterCompletion", lambda child: child.after_completion is AfterCompletion.RERUN),
-    ChildField("significant", lambda child: child.significant),
     ChildField("failurePolicy", lambda child: bool(child.failure_policy)),
 )
 

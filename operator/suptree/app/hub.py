@@ -10,8 +10,10 @@ from suptree.app.calls import Calls
 from suptree.app.gate import Gate
 from suptree.app.loop import TreeLoop
 from suptree.cluster.client import Api
-from suptree.cluster.situation import Release, tree_of
+from suptree.cluster.family import children_of
+from suptree.cluster.situation import Release
 from suptree.cluster.store import Store
+from suptree.cluster.trees import Tree, tree_of
 from suptree.cluster.views import Pod, pod_of, workload_of
 
 logger = logging.getLogger(__name__)
@@ -92,18 +94,29 @@ class Hub:
         known = namespace.trees.get(tree.name)
         if known is not None and known.uid == tree.uid and int(known.version or 0) >= int(tree.version or 0):
             return
-        is_news = known is None or known.uid != tree.uid or known.generation != tree.generation
         namespace.put_tree(tree)
-        if is_news or (known is not None and known.is_deleting != tree.is_deleting):
+        is_same = known is not None and (known.uid, known.generation) == (tree.uid, tree.generation)
+        if is_same and known is not None and known.is_deleting == tree.is_deleting:
+            self.wake_family(tree)
+        else:
             self._wake_all(tree.namespace)
-        elif (loop := self.loops.get(tree.key)) is not None:
-            loop.wake()
+
+    def wake_family(self, tree: Tree) -> None:
+        """Wake a tree, its parents and its children: they read in its status how far it is, and what they are to do."""
+        trees = self.store.namespace(tree.namespace).trees
+        names = {tree.name, *(target for _, target in children_of(tree))}
+        names |= {it.name for it in trees.values() if any(target == tree.name for _, target in children_of(it))}
+        for name in names:
+            if (loop := self.loops.get((tree.namespace, name))) is not None:
+                loop.wake()
 
     def run_tree(self, namespace: str, name: str) -> None:
         """See to it that a tree has a loop."""
         key = (namespace, name)
         if key not in self.loops:
-            self.loops[key] = loop = TreeLoop(key, self.store, self.api, self.calls, self.gate)
+            self.loops[key] = loop = TreeLoop(
+                key, self.store, api=self.api, calls=self.calls, gate=self.gate, on_written=self.wake_family
+            )
             self._tasks[key] = asyncio.create_task(loop.run(), name=f"tree {namespace}/{name}")
             self._let_orphans_go(namespace)
 

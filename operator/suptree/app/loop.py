@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from suptree.api.child import LabelSelector
@@ -15,11 +15,13 @@ from suptree.app.calls import Calls, pause
 from suptree.app.gate import Gate
 from suptree.cluster.children import resolve_all
 from suptree.cluster.client import CONFLICT, NOT_FOUND, Api, ApiError
+from suptree.cluster.family import parent
 from suptree.cluster.labels import matches
 from suptree.cluster.memory import decode, short_uid
 from suptree.cluster.reconcile import decide
-from suptree.cluster.situation import Delete, Notice, Plan, Release, Situation, Tree, tree_of
+from suptree.cluster.situation import Delete, Notice, Plan, Release, Situation
 from suptree.cluster.store import Namespace, Store
+from suptree.cluster.trees import Tree, tree_of
 from suptree.cluster.urgency import is_urgent
 from suptree.cluster.views import Pod, pod_of, workload_of
 
@@ -41,8 +43,18 @@ _MAX_LOOKS = 5
 class TreeLoop:
     """Decides about one tree, whenever something that concerns it has changed or its time has come."""
 
-    def __init__(self, key: tuple[str, str], store: Store, api: Api, calls: Calls, gate: Gate) -> None:
+    def __init__(
+        self,
+        key: tuple[str, str],
+        store: Store,
+        *,
+        api: Api,
+        calls: Calls,
+        gate: Gate,
+        on_written: Callable[[Tree], None],
+    ) -> None:
         self.key = key
+        self._on_written = on_written
         self._namespace: Namespace = store.namespace(key[0])
         self._api = api
         self._calls = calls
@@ -164,6 +176,7 @@ class TreeLoop:
             jitter=random.random(),  # noqa: S311 - it spreads restarts, it guards nothing
             fresh=fresh,
             is_gate_installed=self._gate.is_installed,
+            parent=parent(tree.name, self._namespace.trees, is_gate_installed=self._gate.is_installed),
         )
 
     # Persist.
@@ -173,7 +186,7 @@ class TreeLoop:
         if tree.is_deleting or plan.status == tree.status:
             self._ahead, self._write_at = None, None
             return True
-        if not is_urgent(tree.status, plan.status):
+        if not is_urgent(tree.status, plan.status, is_followed=plan.is_followed):
             self._ahead = plan.status
             self._write_at = self._write_at or time.time() + self._delay(plan)
             if time.time() < self._write_at:
@@ -203,6 +216,7 @@ class TreeLoop:
     def _took(self, raw: Mapping[str, object]) -> None:
         tree = tree_of(raw)
         self._namespace.put_tree(tree)
+        self._on_written(tree)
         self._ahead, self._written, self._write_at = None, tree.status, None
 
     async def _read_again(self) -> None:

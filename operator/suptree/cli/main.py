@@ -13,7 +13,7 @@ import suptree
 from suptree.api.model import to_time
 from suptree.cli.show import describe, table
 from suptree.cluster.client import NOT_FOUND, Api, ApiError
-from suptree.cluster.situation import Tree, tree_of
+from suptree.cluster.trees import Tree, tree_of
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from suptree.api.outcomes import Outcome
 from suptree.api.status import ChildStatus, HistoryEntry
 from suptree.cluster.narrate import listing, what_happened
-from suptree.cluster.situation import Tree
+from suptree.cluster.trees import Tree
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:

@@ -7,8 +7,11 @@ from typing import Protocol
 from suptree.api.child import Child, LabelSelector
 from suptree.api.outcomes import State
 from suptree.api.reasons import Reason
+from suptree.api.tree import KIND
+from suptree.cluster.family import TreeView, tree_view, trouble
 from suptree.cluster.labels import matches, selector_of
 from suptree.cluster.memory import Replaced
+from suptree.cluster.trees import Tree
 from suptree.cluster.views import Pod, Workload
 
 
@@ -23,6 +26,9 @@ class World(Protocol):
 
     def pods(self, selector: LabelSelector) -> Iterable[Pod]:
         """Return the pods with these labels."""
+
+    def trees_by_name(self) -> Mapping[str, Tree]:
+        """Return all trees."""
 
     def older_claim(self, tree: str, pods: Iterable[Pod]) -> str:
         """Return the name of an older tree that claims one of the pods; empty if none does."""
@@ -42,11 +48,13 @@ class ChildView:
     message: str = ""
     ghosts: tuple[Pod, ...] = field(default=())
     """Pods that were there when it was last looked at, and are gone."""
+    tree: TreeView | None = None
+    """Of a child that is a tree."""
 
 
 def resolve(tree: str, child: Child, world: World) -> ChildView:
     """Find a child's pods."""
-    view = _by_selector(child, world) if child.selector else _by_target(child, world)
+    view = _by_selector(child, world) if child.selector else _by_target(tree, child, world)
     other = world.older_claim(tree, view.pods) if view.problem is None else ""
     if other:
         return ChildView(
@@ -90,9 +98,19 @@ def _by_selector(child: Child, world: World) -> ChildView:
     return ChildView(child.name, selector, pods, desired + alone)
 
 
-def _by_target(child: Child, world: World) -> ChildView:
+def _by_tree(tree: str, name: str, target: str, world: World) -> ChildView:
+    trees = world.trees_by_name()
+    found = trouble(tree, name, target, trees)
+    if found is not None:
+        return ChildView(name, problem=found[0], message=found[1])
+    return ChildView(name, desired=1, tree=tree_view(trees[target]))
+
+
+def _by_target(tree: str, child: Child, world: World) -> ChildView:
     ref = child.target_ref
     assert ref is not None  # noqa: S101 - for the type checker; the CRD's rules say so
+    if ref.kind == KIND:
+        return _by_tree(tree, child.name, ref.name, world)
     workload = world.workload(ref.kind, ref.name)
     if workload is None or workload.is_deleting:
         return ChildView(
@@ -109,7 +127,9 @@ def _by_target(child: Child, world: World) -> ChildView:
 
 
 def ready_pods(view: ChildView, replaced: Replaced) -> int:
-    """Count the pods that are Ready and are to stay."""
+    """Count the pods that are Ready and are to stay; a tree counts as one."""
+    if view.tree is not None:
+        return int(view.tree.is_ready)
     return sum(pod.is_ready and not pod.is_deleting and not replaced.has(pod) for pod in view.pods)
 
 
@@ -120,24 +140,34 @@ def is_up(view: ChildView, replaced: Replaced) -> bool:
 
 def is_nothing_to_start(view: ChildView) -> bool:
     """Tell whether the order need not wait for the child: its target is not there, or wants no pods."""
-    return view.problem is not None or view.desired == 0
+    return view.problem is not None or view.desired == 0 or (view.tree is not None and not view.tree.is_acting)
 
 
 def observed_state(view: ChildView, was: State | None) -> State:
     """Say what a child is doing that no operation is working on."""
     if view.problem is Reason.CHILD_MISSING:
         return State.MISSING
+    if view.tree is not None:
+        return _state_of_tree(view.tree)
     if view.desired == 0 and not view.pods:
         return State.SUSPENDED
+    return _state_of_pods(view, was)
+
+
+def _state_of_pods(view: ChildView, was: State | None) -> State:
     ready = ready_pods(view, Replaced())
     # A child that is up stays up while new pods of it come and go, as long as it is not down.
     if ready >= max(view.desired, 1) or (was is State.UP and ready > 0):
         return State.UP
     if any(pod.obstacle for pod in view.pods if not pod.is_deleting):
         return State.CANNOT_START
-    if ready == 0 and was in {State.UP, State.DOWN}:
-        return State.DOWN
-    return State.STARTING
+    return State.DOWN if ready == 0 and was in {State.UP, State.DOWN} else State.STARTING
+
+
+def _state_of_tree(tree: TreeView) -> State:
+    if tree.is_ready:
+        return State.UP
+    return State.DOWN if tree.has_ended else State.STARTING
 
 
 def obstacle(view: ChildView) -> str:

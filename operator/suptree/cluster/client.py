@@ -16,7 +16,8 @@ from suptree.api.child import LabelSelector
 from suptree.api.reasons import HOLD_GATE, RESET_ANNOTATION, TREE_LABEL
 from suptree.api.tree import API_VERSION, GROUP, KIND, PLURAL, VERSION
 from suptree.cluster.labels import INDEX_LABEL, INDEX_NAME
-from suptree.cluster.situation import Delete, Notice, Release, Tree
+from suptree.cluster.situation import Delete, Notice, Release
+from suptree.cluster.trees import Tree
 from suptree.cluster.views import OPERATION_LABEL
 
 FIELD_MANAGER = "suptree"

@@ -31,8 +31,10 @@ class Facts:
     """Which pods should be gone and are not."""
     operation: OperationStatus | None = None
     operation_message: str = ""
-    parked: str = ""
-    """Why and how to go on; empty unless the tree is parked."""
+    given_up: tuple[Reason, str] | None = None
+    """What the tree does since it has given up, why, and how to go on."""
+    notes: tuple[str, ...] = ()
+    """What else keeps children from being up."""
     is_gate_installed: bool = True
 
 
@@ -71,8 +73,8 @@ def conditions(facts: Facts, before: SupervisionTreeStatus) -> tuple[Condition, 
 def _ready(facts: Facts) -> Verdict:  # noqa: PLR0911 - a table of cases, the most serious first
     if facts.refusal:
         return FALSE, Reason.NOT_ACCEPTED, "the spec is not accepted, so the tree does not act; see Accepted"
-    if facts.parked:
-        return FALSE, Reason.PARKED, facts.parked
+    if facts.given_up:
+        return FALSE, *facts.given_up
     if facts.spec and facts.spec.suspend:
         return (
             FALSE,
@@ -85,7 +87,7 @@ def _ready(facts: Facts) -> Verdict:  # noqa: PLR0911 - a table of cases, the mo
     if facts.obstacles and down:
         return FALSE, Reason.CHILD_CANNOT_START, "; ".join(facts.obstacles)
     if down:
-        return FALSE, Reason.CHILDREN_NOT_UP, listing(down)
+        return FALSE, Reason.CHILDREN_NOT_UP, "; ".join((listing(down), *facts.notes))
     return TRUE, Reason.ALL_CHILDREN_UP, f"all {len(facts.children)} children are up"
 
 
@@ -99,8 +101,8 @@ def _reconciling(facts: Facts) -> Verdict:
 
 
 def _stalled(facts: Facts) -> Verdict:
-    if facts.parked:
-        return TRUE, Reason.PARKED, facts.parked
+    if facts.given_up:
+        return TRUE, *facts.given_up
     return FALSE, Reason.NOT_STALLED, "the tree is not exhausted"
 
 

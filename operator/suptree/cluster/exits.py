@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from suptree.api.outcomes import Cause
+from suptree.cluster.family import TreeView
 from suptree.cluster.memory import GONE, Replaced, Seen, seen_now, short_uid
 from suptree.cluster.views import Death, Owner, Pod, Workload
 from suptree.core.restart import Reason
@@ -22,6 +23,9 @@ class Exit:
     container: str | None = None
     exit_code: int | None = None
     message: str | None = None
+    origin: str | None = None
+    """Of a tree that gave up: path of the child in it whose failure began it."""
+    origin_cause: Cause | None = None
 
     @property
     def reason(self) -> Reason:
@@ -113,6 +117,30 @@ def judge(it: Evidence) -> Judgement:
     exits.sort(key=lambda found: GRAVITY.index(found.cause))
     seen = seen_now(it.pods, generation, deletions.judged, deletions.open)
     return Judgement(exits[0] if exits else None, seen, tuple(deletions.confirm.values()))
+
+
+def judge_tree(tree: TreeView, seen: Seen | None) -> Judgement:
+    """Judge a child that is a tree: each time it gives up is one exit, told apart by its latest decision."""
+    uid, now = short_uid(tree.uid), str(tree.serial)
+    gave_up = tree.exhausted
+    if gave_up is None:
+        return Judgement(None, Seen({uid: frozenset()}))
+    remembered = Seen({uid: frozenset({now})})
+    # What had given up when it was first looked at is history.
+    if seen is None or now in seen.pods.get(uid, frozenset()):
+        return Judgement(None, remembered)
+    path = [part for part in (gave_up.child, gave_up.origin) if part]
+    return Judgement(
+        Exit(
+            Cause.EXHAUSTED,
+            gave_up.pod or "",
+            gave_up.container,
+            gave_up.exit_code,
+            origin="/".join(path) or None,
+            origin_cause=gave_up.origin_cause or gave_up.cause,
+        ),
+        remembered,
+    )
 
 
 def is_down(pods: Sequence[Pod], replaced: Replaced) -> bool:

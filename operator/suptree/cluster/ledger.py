@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from suptree.api.model import from_time, to_time
-from suptree.api.outcomes import Outcome
+from suptree.api.outcomes import ExhaustedReason, Outcome
 from suptree.api.reasons import EventType, Reason
 from suptree.api.spec import SupervisionTreeSpec
 from suptree.api.status import Exhausted, HistoryEntry
@@ -17,13 +17,27 @@ DEFAULT_RULE = "Default"
 RESET_RULE = "Reset"
 
 
+def way_out_of(usual: narrate.WayOut, reason: ExhaustedReason) -> narrate.WayOut:
+    """Return what a tree does when it gives up for that reason: an automatic shutdown never leaves pods as they are."""
+    parks_anyway = reason is ExhaustedReason.AUTO_SHUTDOWN and usual is narrate.WayOut.PARK
+    return narrate.WayOut.HOLD if parks_anyway else usual
+
+
 class Ledger:
     """Collects what one decision adds to the history, and what it has to tell."""
 
     def __init__(
-        self, tree: str, spec: SupervisionTreeSpec, history: Sequence[HistoryEntry], now: float, *, is_acting: bool
+        self,
+        tree: str,
+        spec: SupervisionTreeSpec,
+        history: Sequence[HistoryEntry],
+        now: float,
+        *,
+        is_acting: bool,
+        way_out: narrate.WayOut,
     ) -> None:
         self.tree = tree
+        self.way_out = way_out
         self.spec = spec
         self.now = now
         self.is_acting = is_acting
@@ -52,15 +66,29 @@ class Ledger:
         self.tell(EventType.WARNING, reason, narrate.restart(self.spec, entry), f"{entry.operation}-begin")
 
     def gave_up(self, decision: GaveUp, child: str, found: Exit, used: int) -> None:
-        """A restart is refused, and the tree is exhausted."""
+        """The tree gives up: a restart is refused, or its significant children have ended."""
         self.close(Outcome.EXHAUSTED)
         entry = self._entry(decision.operation, child, found, DEFAULT_RULE).model_copy(
             update={"counted": False, "budget_used": used, "outcome": Outcome.EXHAUSTED}
         )
-        self.entries.insert(0, entry)
-        why = narrate.exhausted(self.spec, entry, EXHAUSTED_REASONS[decision.ending])
-        self.exhausted = Exhausted(reason=EXHAUSTED_REASONS[decision.ending], time=to_time(self.now), message=why)
-        self.tell(EventType.WARNING, Reason.PARKED, narrate.parked(self.tree, why), f"{entry.operation}-parked")
+        reason = EXHAUSTED_REASONS[decision.ending]
+        if reason is not ExhaustedReason.AUTO_SHUTDOWN:
+            self.entries.insert(0, entry)
+        why = narrate.exhausted(self.spec, entry, reason)
+        self.exhausted = Exhausted(
+            reason=reason,
+            time=to_time(self.now),
+            message=why,
+            child=child,
+            cause=found.cause,
+            pod=found.pod or None,
+            container=found.container,
+            exit_code=found.exit_code,
+            origin=found.origin,
+            origin_cause=found.origin_cause,
+        )
+        end = way_out_of(self.way_out, reason)
+        self.tell(EventType.WARNING, end.reason, narrate.given_up(self.tree, why, end), f"{entry.operation}-ended")
 
     def stopped(self) -> None:
         """Nothing is left to be stopped."""
@@ -101,5 +129,7 @@ class Ledger:
             pod=found.pod or None,
             container=found.container,
             exit_code=found.exit_code,
+            origin=found.origin,
+            origin_cause=found.origin_cause,
             rule=rule,
         )

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from suptree.api.outcomes import Cause, ExhaustedReason, Stage
+from suptree.api.reasons import Reason
 from suptree.api.spec import SupervisionTreeSpec
-from suptree.api.status import HistoryEntry
+from suptree.api.status import Exhausted, HistoryEntry
+from suptree.api.words import Word
 from suptree.cluster.exits import Exit
 
 _VERBS: dict[Cause, str] = {
@@ -29,14 +31,21 @@ def listing(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def what_happened(child: str, it: Exit | HistoryEntry) -> str:
-    """Say what ended a child: 'db crashed (pod db-0, container main, exit code 3)'."""
+def what_happened(child: str, it: Exit | HistoryEntry | Exhausted) -> str:
+    """Say what ended a child: 'db crashed (pod db-0, container main, exit code 3)'.
+
+    Of a tree that gave up it says why, with the whole path: 'a gave up because a/b/c crashed (...)'.
+    """
     evidence = [f"pod {it.pod}"] if it.pod else []
     if it.container:
         evidence.append(f"container {it.container}")
-    if it.exit_code is not None and it.cause is not Cause.COMPLETED:
+    cause = it.origin_cause or it.cause or Cause.CRASH
+    if it.exit_code is not None and cause is not Cause.COMPLETED:
         evidence.append(f"exit code {it.exit_code}")
-    return f"{child} {_VERBS[it.cause]}" + (f" ({', '.join(evidence)})" if evidence else "")
+    shown = f" ({', '.join(evidence)})" if evidence else ""
+    if it.origin:
+        return f"{child} gave up because {child}/{it.origin} {_VERBS[cause]}{shown}"
+    return f"{child} {_VERBS[cause]}{shown}"
 
 
 def restart(spec: SupervisionTreeSpec, entry: HistoryEntry) -> str:
@@ -54,20 +63,42 @@ def restart(spec: SupervisionTreeSpec, entry: HistoryEntry) -> str:
 
 
 def exhausted(spec: SupervisionTreeSpec, entry: HistoryEntry, reason: ExhaustedReason) -> str:
-    """Say why a restart was refused."""
-    limit = (
-        f"too many disruptions in {spec.period_seconds} s"
-        if reason is ExhaustedReason.DISRUPTION_STORM
-        else f"the budget of {spec.intensity} restarts in {spec.period_seconds} s is spent"
-    )
+    """Say why the tree gives up."""
+    limit = {
+        ExhaustedReason.BUDGET_EXHAUSTED: f"the budget of {spec.intensity} restarts in {spec.period_seconds} s is spent",
+        ExhaustedReason.DISRUPTION_STORM: f"there were too many disruptions in {spec.period_seconds} s",
+        ExhaustedReason.AUTO_SHUTDOWN: f"autoShutdown is {spec.auto_shutdown}",
+        ExhaustedReason.STARTUP_FAILED: "the tree was being started",
+    }.get(reason, str(reason))
     return f"{what_happened(entry.child, entry)}, and {limit}"
 
 
-def parked(tree: str, why: str) -> str:
-    """Say that a tree is parked, and what to do about it."""
+class WayOut(Word):
+    """What a tree does when it gives up, and what a person can do then."""
+
+    PARK = "Parked", "the tree is parked and leaves every pod as it is"
+    HOLD = "Held", "the tree has stopped its children and holds them"
+    SHUT_DOWN = "ShutDown", "the tree stops its children and leaves the rest to its parent"
+
+    @property
+    def reason(self) -> Reason:
+        """The reason of the conditions and the Event."""
+        return {WayOut.PARK: Reason.PARKED, WayOut.HOLD: Reason.HELD, WayOut.SHUT_DOWN: Reason.SHUT_DOWN}[self]
+
+
+def given_up(tree: str, why: str, way_out: WayOut) -> str:
+    """Say that a tree has given up, and what to do about it."""
+    said = f"{why}; {way_out.meaning}"
+    if way_out is WayOut.SHUT_DOWN:
+        return said
+    return f"{said}. Mend the cause, then: kubectl annotate suptree {tree} suptree.dev/reset=now --overwrite"
+
+
+def not_restarted(child: str) -> str:
+    """Say that a Transient or Temporary tree that gave up stays down."""
     return (
-        f"{why}; the tree is parked and leaves every pod as it is. Mend the cause, then: "
-        f"kubectl annotate suptree {tree} suptree.dev/reset=now --overwrite"
+        f"{child} gave up, and is not restarted: its restart type is not Permanent, and a tree that gives up ends with "
+        f"reason shutdown (OTP's rule); reset it, or make it Permanent"
     )
 
 

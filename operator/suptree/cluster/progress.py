@@ -11,7 +11,7 @@ from suptree.cluster.views import Pod
 from suptree.core import effects as do
 from suptree.core import events
 from suptree.core.spec import Ordering, Supervisor
-from suptree.core.state import Life, State
+from suptree.core.state import Kind, Life, State
 
 STUCK_AFTER_SECONDS = 30
 """How long after its grace period a pod may take to go before it is called stuck."""
@@ -29,6 +29,8 @@ class Progress:
     jitter: float
     is_acting: bool
     """False: mode Observe. Everything is taken as done, and nothing is done."""
+    is_gated: bool
+    """Whether new pods wait for the tree."""
 
     @property
     def effects(self) -> tuple[do.Effect, ...]:
@@ -45,7 +47,7 @@ class Progress:
                 return events.Due(self.now)
             case do.Attempt(name):
                 return events.Retry(name, self.now, jitter=self.jitter)
-            case do.Stop(name) if not self.is_acting or not self._left(name):
+            case do.Stop(name) if not self.is_acting or self._has_stopped(name):
                 return events.Stopped(name)
             case do.Start(name) if not self.is_acting or self._has_started(name):
                 return events.Started(name)
@@ -59,8 +61,14 @@ class Progress:
         mine = self.replaced(name)
         return [pod for pod in self.views[name].pods if mine.has(pod)]
 
+    def _has_stopped(self, name: str) -> bool:
+        tree = self.views[name].tree
+        return not self._left(name) and (tree is None or not tree.is_acting or tree.is_down)
+
     def _has_started(self, name: str) -> bool:
-        view = self.views[name]
+        view, op = self.views[name], self.state.operation
+        if view.tree is not None and op is not None and view.tree.is_acting and view.tree.incarnation != op.id:
+            return False
         return is_nothing_to_start(view) or is_up(view, self.replaced(name))
 
     def being_stopped(self) -> tuple[str, ...]:
@@ -74,10 +82,11 @@ class Progress:
     def is_held(self, name: str) -> bool:
         """Tell whether new pods of the child must wait."""
         op = self.state.operation
-        if self.sup.ordering is not Ordering.ORDERED or not self.is_acting or name in self.being_started():
+        if not self.is_gated or name in self.being_started():
             return False
         if do.is_under_way(op, name) and op is not None and op.until is None:
-            return True
+            # A Parallel restart never holds: what comes back is started.
+            return self.sup.ordering is not Ordering.PARALLEL or op.kind is not Kind.RESTART
         return self.state.life(name) in {Life.STOPPED, Life.REMOVED}
 
     def deletes(self, grace: Mapping[str, int | None]) -> Iterable[Delete]:

@@ -7,25 +7,27 @@ and only then is it said what to persist and, after that, what to do.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from suptree.api.choices import Mode, Ordering
+from suptree.api.choices import AutoShutdown, Mode, OnExhausted, Ordering
 from suptree.api.model import from_time, to_time
 from suptree.api.outcomes import Cause
+from suptree.api.outcomes import Outcome as HistoryOutcome
 from suptree.api.reasons import EventType, Reason
 from suptree.api.spec import SupervisionTreeSpec
 from suptree.api.status import LastExit, SupervisionTreeStatus
 from suptree.cluster import narrate, record, report
 from suptree.cluster.children import ChildView, is_up
-from suptree.cluster.exits import Evidence, Exit, judge
+from suptree.cluster.exits import Evidence, Exit, judge, judge_tree
 from suptree.cluster.ledger import DEFAULT_RULE, RESET_RULE, Ledger
 from suptree.cluster.memory import Replaced, decode, encode, replaced
 from suptree.cluster.progress import Progress
 from suptree.cluster.situation import Notice, Plan, Release, Situation
+from suptree.cluster.trees import Parent, Wish
 from suptree.cluster.views import Owner
 from suptree.core import budget, events
 from suptree.core.effects import is_under_way
 from suptree.core.machine import step
 from suptree.core.spec import Strategy
-from suptree.core.state import Life, State, adopted
+from suptree.core.state import Ending, Kind, Life, State, adopted, created
 from suptree.core.strategy import slice_of
 
 _TELL_HELD_AFTER_SECONDS = 30
@@ -56,20 +58,27 @@ class _Decision:
         self.spec = spec
         self.before = before
         self.is_acting = spec.mode is Mode.ENFORCE
-        self.sup = record.supervisor_of(spec, is_gate_installed=it.is_gate_installed)
+        has_parent = it.parent is not None
+        self.sup = record.supervisor_of(spec, is_gate_installed=it.is_gate_installed, has_parent=has_parent)
+        # Also a Parallel tree must be able to keep down what it has stopped for good.
+        keeps_down = has_parent or spec.on_exhausted is OnExhausted.HOLD or spec.auto_shutdown is not AutoShutdown.NEVER
+        self.is_gated = self.is_acting and (spec.ordering is Ordering.ORDERED or keeps_down)
         self.views = {view.name: view for view in it.children}
         self.old = {child.name: child for child in before.children}
         self.state: State = adopted(self.sup) if before.serial is None else record.read(before, self.sup)
         self.work = record.read_work(before) if self.state.operation else record.Work()
-        self.ledger = Ledger(it.tree.name, spec, before.history, it.now, is_acting=self.is_acting)
+        way_out = report.way_out(spec, it.parent)
+        self.ledger = Ledger(it.tree.name, spec, before.history, it.now, is_acting=self.is_acting, way_out=way_out)
         self.ledger.exhausted = before.exhausted
         self.last_exits: dict[str, LastExit] = {}
         self.seen: dict[str, str | None] = {}
         self.confirm: list[Owner] = []
+        self.incarnation = before.incarnation
 
     def plan(self) -> Plan:
         """Make the plan."""
         self._forget_the_old()
+        self._obey()
         self._reset()
         for child in self.spec.children:
             self._judge(self.views[child.name])
@@ -84,11 +93,12 @@ class _Decision:
             confirm=tuple(self.confirm),
             wake_at=self._wake_at(progress),
             selectors=tuple(view.selector for view in self.it.children if view.selector and view.problem is None),
-            is_gated=self.spec.ordering is Ordering.ORDERED and self.is_acting,
+            is_gated=self.is_gated,
+            is_followed=any(view.tree is not None for view in self.it.children),
         )
 
     def _outcome(self) -> report.Outcome:
-        return report.Outcome(self._progress(), self.ledger, self.last_exits, self.seen)
+        return report.Outcome(self._progress(), self.ledger, self.last_exits, self.seen, self.incarnation)
 
     # What has passed.
 
@@ -97,26 +107,87 @@ class _Decision:
         window, uncounted = (budget.prune(times, now, period) for times in (self.state.window, self.state.uncounted))
         self.state = replace(self.state, window=window, uncounted=uncounted)
 
-    def _reset(self) -> None:
-        """Let the tree go on with an empty budget, when a person says so or has changed the spec of an exhausted one."""
-        annotated = self.it.tree.reset is not None and self.it.tree.reset != self.before.reset
-        changed = self.before.generation not in {None, self.it.tree.generation}
-        is_exhausted = self.state.ending is not None
-        if not annotated and not (changed and is_exhausted):
+    def _obey(self) -> None:
+        """Stop or start, as the parent wants."""
+        parent = self.it.parent
+        if parent is None:
             return
-        refused = self.ledger.entries[0] if is_exhausted and self.ledger.entries else None
-        child = refused.child if refused and refused.child in self.views else None
+        runs = any(life is Life.ALIVE for _, life in self.state.children)
+        if (parent.wish is Wish.STOP and self.state.operation is None and runs) or (
+            parent.wish is Wish.STOP and self.state.ending is None
+        ):
+            self._stop(parent)
+        elif parent.wish is Wish.START and self.incarnation != parent.operation:
+            self.incarnation = parent.operation
+            if self.state.ending is not None:
+                self._start(parent)
+
+    def _stop(self, parent: Parent) -> None:
+        self.ledger.close(HistoryOutcome.SUPERSEDED)
+        message = f"its parent {parent.name} stops it: {narrate.listing(tuple(reversed(self.state.names)))} are stopped"
+        self.ledger.tell(EventType.NORMAL, Reason.SHUT_DOWN, message, f"{parent.operation}-stopped-by-parent")
+        # One that had parked has ended already, with its children running.
+        self.state = replace(self.state, ending=None)
+        self._step(events.ShutDown())
+
+    def _start(self, parent: Parent) -> None:
+        """Start afresh: with an empty window, as OTP's supervisor does (rule 20)."""
+        self.state = replace(created(self.sup), serial=self.state.serial, restarts=self.state.restarts)
+        self.ledger.exhausted = None
+        self._step(events.StartUp())
+        self.work = record.Work(self.state.names, to_time(self.it.now))
+        message = f"its parent {parent.name} starts it: {narrate.listing(self.state.names)}, with an empty budget"
+        self.ledger.tell(EventType.NORMAL, Reason.RESET, message, f"{parent.operation}-started-by-parent")
+
+    def _step(self, event: events.Event) -> events.Decision:
+        """Give the core an event; when it begins to stop everything, decide which pods that replaces."""
+        before = self.state.operation
+        self.state, decision = step(self.sup, self.state, event)
+        op = self.state.operation
+        if op is not None and op.kind is Kind.SHUTDOWN and (before is None or before.kind is not Kind.SHUTDOWN):
+            self.work = record.Work(tuple(reversed(op.stop)), to_time(self.it.now))
+            self._replace(op.stop)
+        return decision
+
+    def _reset(self) -> None:
+        """Let the tree go on with an empty budget, if there is a reason to."""
+        because = self._why_reset()
+        if not because:
+            return
+        exhausted = self.ledger.exhausted
+        child = exhausted.child if exhausted and exhausted.child in self.views else None
         if child is not None and is_up(self.views[child], Replaced()):
             child = None  # It has come back by itself.
+        message = f"the budget is empty again: {because}"
+        self.ledger.tell(EventType.NORMAL, Reason.RESET, message, f"{self.state.serial}-reset-{self.it.now:.0f}")
         self.ledger.exhausted = None
-        because = "a person reset it" if annotated else "its spec was changed"
-        self.ledger.tell(
-            EventType.NORMAL, Reason.RESET, f"the budget is empty again: {because}", f"{self.state.serial}-reset"
-        )
-        self.state, decision = step(self.sup, self.state, events.Reset(child))
-        if isinstance(decision, events.Restarting) and refused is not None:
-            evidence = Exit(refused.cause, refused.pod or "", refused.container, refused.exit_code)
-            self._begin(decision, refused.child, evidence, RESET_RULE, in_place=False)
+        decision = self._step(events.Reset(child))
+        if isinstance(decision, events.Restarting):
+            cause = exhausted.cause if exhausted and exhausted.cause else Cause.START_FAILED
+            evidence = Exit(cause, (exhausted.pod if exhausted else None) or "")
+            name = exhausted.child if exhausted and exhausted.child else decision.members[0]
+            self._begin(decision, name, evidence, RESET_RULE, in_place=False)
+
+    def _why_reset(self) -> str:
+        """Say who wants the tree to go on; empty when nobody does."""
+        tree, before, parent = self.it.tree, self.before, self.it.parent
+        has_ended = self.state.ending is not None
+        if parent is not None and parent.wish is Wish.STOP:
+            return ""
+        if tree.reset is not None and tree.reset != before.reset:
+            return "a person reset it"
+        is_started = self.incarnation != before.incarnation  # Just now, with empty windows.
+        if parent is not None and not has_ended and not is_started and parent.reset not in {None, before.parent_reset}:
+            return f"its parent {parent.name} was reset"
+        return self._why_a_root_goes_on() if has_ended and parent is None else ""
+
+    def _why_a_root_goes_on(self) -> str:
+        if self.state.ending is Ending.STOPPED:
+            return "the parent that had stopped it is gone"
+        if self.before.generation not in {None, self.it.tree.generation}:
+            return "its spec was changed"
+        due = report.retry_time(self.spec, self.ledger.exhausted)
+        return f"{self.spec.retry_after_seconds} s have passed" if due is not None and self.it.now >= due else ""
 
     # Exits.
 
@@ -125,23 +196,27 @@ class _Decision:
             self.seen[view.name] = None
             return
         old = self.old.get(view.name)
-        judgement = judge(
-            Evidence(
-                pods=view.pods,
-                seen=decode(old.seen) if old else None,
-                replaced=self._progress().replaced(view.name),
-                workload=view.workload,
-                controllers=self.it.controllers,
-                fresh=self.it.fresh,
-                ghosts=view.ghosts,
+        seen = decode(old.seen) if old else None
+        if view.tree is not None:
+            judgement = judge_tree(view.tree, seen)
+        else:
+            judgement = judge(
+                Evidence(
+                    pods=view.pods,
+                    seen=seen,
+                    replaced=self._progress().replaced(view.name),
+                    workload=view.workload,
+                    controllers=self.it.controllers,
+                    fresh=self.it.fresh,
+                    ghosts=view.ghosts,
+                )
             )
-        )
         self.seen[view.name] = encode(judgement.seen)
         self.confirm += judgement.confirm
         if judgement.exit:
             self._exited(view.name, judgement.exit)
         elif self._runs_again(view):
-            self.state, _ = step(self.sup, self.state, events.Started(view.name))
+            self._step(events.Started(view.name))
 
     def _runs_again(self, view: ChildView) -> bool:
         """Tell whether a child is back that nobody started: its own controller, or the kubelet, brings it back."""
@@ -156,6 +231,8 @@ class _Decision:
             exit_code=found.exit_code,
             time=to_time(self.it.now),
             message=found.message,
+            origin=found.origin,
+            origin_cause=found.origin_cause,
         )
         in_place = self._is_in_place(name)
         event = events.Exited(name, found.reason, self.it.now, found.is_counted, self.it.jitter, in_place)
@@ -166,12 +243,14 @@ class _Decision:
 
         That is so when the slice is that child alone. OneForAll takes all pods along, also those of its only child.
         """
+        if self.views[name].tree is not None:
+            return False  # A tree that has given up does not come back by itself.
         takes_others = self.sup.strategy is Strategy.ONE_FOR_ALL and len(self.views[name].pods) > 1
         return slice_of(self.sup.strategy, self.state.names, name) == (name,) and not takes_others
 
     def _feed(self, event: events.Event, found: Exit | None = None) -> None:
         """Give the core an event, and write down what it decides."""
-        self.state, decision = step(self.sup, self.state, event)
+        decision = self._step(event)
         if isinstance(event, events.Exited | events.Retry):
             evidence = found or self._last_known(event.child)
             if isinstance(decision, events.Restarting):
@@ -186,7 +265,9 @@ class _Decision:
         last = self.last_exits.get(name) or (self.old[name].last_exit if name in self.old else None)
         if last is None:
             return Exit(Cause.START_FAILED)
-        return Exit(last.cause, last.pod or "", last.container, last.exit_code, last.message)
+        return Exit(
+            last.cause, last.pod or "", last.container, last.exit_code, last.message, last.origin, last.origin_cause
+        )
 
     # The operation.
 
@@ -223,7 +304,14 @@ class _Decision:
 
     def _progress(self) -> Progress:
         return Progress(
-            self.sup, self.state, self.work, self.views, self.it.now, self.it.jitter, is_acting=self.is_acting
+            self.sup,
+            self.state,
+            self.work,
+            self.views,
+            self.it.now,
+            self.it.jitter,
+            is_acting=self.is_acting,
+            is_gated=self.is_gated and self.it.is_gate_installed,
         )
 
     # What to tell, and when to look again.
@@ -241,5 +329,7 @@ class _Decision:
         times += [
             min(window) + self.spec.period_seconds + 1 for window in (self.state.window, self.state.uncounted) if window
         ]
+        due = report.retry_time(self.spec, self.ledger.exhausted)
+        times += [due] if due is not None and self.it.parent is None else []
         times += [from_time(pod.created) + _TELL_HELD_AFTER_SECONDS for _, pod in progress.held()]
         return min((time for time in times if time > self.it.now), default=None)

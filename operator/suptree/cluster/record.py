@@ -7,6 +7,7 @@ the core needs are marked internal in the API.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from suptree.api.choices import OnExhausted as OnExhaustedChoice
 from suptree.api.choices import Ordering as OrderingChoice
 from suptree.api.model import from_time, to_time
 from suptree.api.outcomes import ExhaustedReason, Stage
@@ -20,12 +21,17 @@ EXHAUSTED_REASONS: dict[Ending, ExhaustedReason] = {
     Ending.INTENSITY: ExhaustedReason.BUDGET_EXHAUSTED,
     Ending.STORM: ExhaustedReason.DISRUPTION_STORM,
     Ending.AUTO_SHUTDOWN: ExhaustedReason.AUTO_SHUTDOWN,
+    Ending.START_FAILED: ExhaustedReason.STARTUP_FAILED,
 }
-_ENDINGS = {reason: ending for ending, reason in EXHAUSTED_REASONS.items()}
 
 
-def supervisor_of(spec: SupervisionTreeSpec, *, is_gate_installed: bool) -> Supervisor:
-    """Translate a spec. Without the gate policy an ordered restart goes one child at a time."""
+def supervisor_of(spec: SupervisionTreeSpec, *, is_gate_installed: bool, has_parent: bool = False) -> Supervisor:
+    """Translate a spec.
+
+    Without the gate policy an ordered restart goes one child at a time. A tree with a parent ends as OTP's supervisor
+    does; a root does what `onExhausted` says.
+    """
+    parks = spec.on_exhausted is OnExhaustedChoice.PARK and not has_parent
     ordering = Ordering(spec.ordering)
     if spec.ordering is OrderingChoice.ORDERED and not is_gate_installed:
         ordering = Ordering.ONE_AT_A_TIME
@@ -36,7 +42,7 @@ def supervisor_of(spec: SupervisionTreeSpec, *, is_gate_installed: bool) -> Supe
         period=spec.period_seconds,
         auto_shutdown=AutoShutdown(spec.auto_shutdown),
         ordering=ordering,
-        on_exhausted=OnExhausted.PARK,
+        on_exhausted=OnExhausted.PARK if parks else OnExhausted.SHUTDOWN,
         backoff=Backoff(
             spec.backoff.initial_seconds,
             spec.backoff.factor,
@@ -66,7 +72,7 @@ def read(status: SupervisionTreeStatus, sup: Supervisor) -> State:
         uncounted=tuple(map(from_time, status.uncounted)),
         operation=_operation(status, names),
         retries=tuple(name for name in status.retry if name in names),
-        ending=_ENDINGS.get(status.exhausted.reason) if status.exhausted else None,
+        ending=Ending(status.ending) if status.ending else None,
         serial=status.serial or 0,
         restarts=status.restarts or 0,
     )

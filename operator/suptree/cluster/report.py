@@ -1,15 +1,18 @@
 """The status that a decision leaves behind."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from suptree.api import outcomes
-from suptree.api.model import to_time
+from suptree.api.choices import OnExhausted
+from suptree.api.model import from_time, to_time
 from suptree.api.outcomes import State
+from suptree.api.reasons import Reason
 from suptree.api.spec import SupervisionTreeSpec
 from suptree.api.status import (
     BudgetStatus,
     ChildStatus,
+    Exhausted,
     LastExit,
     OperationStatus,
     Summary,
@@ -18,10 +21,11 @@ from suptree.api.status import (
 from suptree.cluster import narrate, record
 from suptree.cluster.children import ChildView, observed_state, obstacle, ready_pods
 from suptree.cluster.conditions import SETTLED, Facts, conditions
-from suptree.cluster.ledger import Ledger
+from suptree.cluster.ledger import Ledger, way_out_of
 from suptree.cluster.memory import Replaced
 from suptree.cluster.progress import Progress
 from suptree.cluster.situation import Situation
+from suptree.cluster.trees import Parent
 from suptree.core.state import Life
 
 
@@ -33,6 +37,7 @@ class Outcome:
     ledger: Ledger
     last_exits: Mapping[str, LastExit]
     seen: Mapping[str, str | None]
+    incarnation: int | None
 
 
 def status(
@@ -44,7 +49,6 @@ def status(
     children = tuple(_child(view, before, outcome) for view in it.children)
     operation = _operation(outcome)
     exhausted = ledger.exhausted if state.ending else None
-    parked = narrate.parked(it.tree.name, exhausted.message or "") if exhausted else ""
     facts = Facts(
         generation=it.tree.generation,
         now=it.now,
@@ -55,10 +59,13 @@ def status(
         stuck="; ".join(narrate.stuck(pod.name, pod.node) for pod in progress.stuck()),
         operation=operation,
         operation_message=operation_message(outcome),
-        parked=parked,
+        given_up=_given_up(it, spec, exhausted),
+        notes=tuple(_notes(progress)),
         is_gate_installed=it.is_gate_installed,
     )
     op = state.operation
+    retry = retry_time(spec, exhausted) if it.parent is None else None
+    attempt = op.until if op is not None else retry
     return SupervisionTreeStatus(
         observed_generation=it.tree.generation,
         conditions=conditions(facts, before),
@@ -67,9 +74,13 @@ def status(
         restarts=state.restarts,
         operation=operation,
         history=tuple(ledger.entries),
-        next_attempt_time=to_time(op.until) if op is not None and op.until is not None else None,
+        next_attempt_time=to_time(attempt) if attempt is not None else None,
         exhausted=exhausted,
         summary=_summary(children, len(state.window), spec),
+        parent=it.parent.name if it.parent else None,
+        ending=str(state.ending) if state.ending else None,
+        incarnation=outcome.incarnation,
+        parent_reset=it.parent.reset if it.parent else None,
         uid=it.tree.uid,
         generation=it.tree.generation,
         serial=state.serial,
@@ -117,6 +128,8 @@ def hands_off(it: Situation, before: SupervisionTreeStatus) -> SupervisionTreeSt
             "operation": None,
             "next_attempt_time": None,
             "exhausted": None,
+            "ending": None,
+            "parent": None,
             "retry": (),
             "serial": before.serial or 0,
             "uid": tree.uid,
@@ -125,6 +138,36 @@ def hands_off(it: Situation, before: SupervisionTreeStatus) -> SupervisionTreeSt
             "summary": _summary(children, len(before.budget.times) if before.budget else 0, tree.spec),
         }
     )
+
+
+def way_out(spec: SupervisionTreeSpec, parent: Parent | None) -> narrate.WayOut:
+    """Return what the tree does when its budget is spent."""
+    if parent is not None:
+        return narrate.WayOut.SHUT_DOWN
+    return narrate.WayOut.HOLD if spec.on_exhausted is OnExhausted.HOLD else narrate.WayOut.PARK
+
+
+def retry_time(spec: SupervisionTreeSpec, exhausted: Exhausted | None) -> float | None:
+    """Return when an exhausted root tries once more; None when only a person lets it."""
+    if exhausted is None or spec.retry_after_seconds is None:
+        return None
+    return from_time(exhausted.time) + spec.retry_after_seconds
+
+
+def _given_up(it: Situation, spec: SupervisionTreeSpec, exhausted: Exhausted | None) -> tuple[Reason, str] | None:
+    """Return why the tree has ended, or is ending, and what to do about it."""
+    if exhausted is None:
+        return None
+    end = way_out_of(way_out(spec, it.parent), exhausted.reason)
+    return end.reason, narrate.given_up(it.tree.name, exhausted.message or "", end)
+
+
+def _notes(progress: Progress) -> Iterable[str]:
+    """Name the child trees that gave up and that OTP's rule does not restart."""
+    for name, view in progress.views.items():
+        ended = view.tree is not None and view.tree.exhausted is not None
+        if ended and progress.state.life(name) in {Life.UNDEFINED, Life.ENDED} and progress.state.ending is None:
+            yield narrate.not_restarted(name)
 
 
 def operation_message(outcome: Outcome) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from suptree.api.child import LabelSelector
 from suptree.api.spec import SupervisionTreeSpec
 from suptree.cluster.labels import Pair, matches, pairs_of
-from suptree.cluster.situation import Tree
+from suptree.cluster.trees import Tree
 from suptree.cluster.views import Pod, Workload
 
 Target = tuple[str, str]
@@ -141,6 +141,10 @@ class Namespace:
         """Forget a tree that is gone, and what it claimed."""
         self.trees.pop(name, None)
         self._claims.pop(name, None)
+
+    def trees_by_name(self) -> dict[str, Tree]:
+        """Return all trees."""
+        return self.trees
 
     def older_claim(self, tree: str, pods: Iterable[Pod]) -> str:
         """Return the name of an older tree that claims one of the pods; empty if none does."""

@@ -7,9 +7,21 @@ was decided cannot be seen again: it is written first, each time.
 from suptree.api.status import ChildStatus, SupervisionTreeStatus
 
 
-def is_urgent(before: SupervisionTreeStatus, after: SupervisionTreeStatus) -> bool:
-    """Tell whether the change must be written at once."""
-    return _decided(before) != _decided(after)
+def is_urgent(before: SupervisionTreeStatus, after: SupervisionTreeStatus, *, is_followed: bool = False) -> bool:
+    """Tell whether the change must be written at once.
+
+    Args:
+        before: What is written.
+        after: What is to be written.
+        is_followed: Whether child trees read in it what they are to do: then each step of an operation is news.
+    """
+    return _decided(before) != _decided(after) or (is_followed and _steps(before) != _steps(after))
+
+
+def _steps(status: SupervisionTreeStatus) -> tuple[object, ...]:
+    op = status.operation
+    lives = tuple(child.supervision for child in status.children)
+    return (op.stop, op.start, lives) if op else (lives,)
 
 
 def _decided(status: SupervisionTreeStatus) -> tuple[object, ...]:
@@ -22,6 +34,10 @@ def _decided(status: SupervisionTreeStatus) -> tuple[object, ...]:
         status.reset,
         status.restarts,
         status.exhausted,
+        status.ending,
+        status.parent,
+        status.incarnation,
+        status.parent_reset,
         status.budget.times if status.budget else None,
         status.budget.limit if status.budget else None,
         status.uncounted,
