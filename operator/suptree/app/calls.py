@@ -44,6 +44,11 @@ class Calls:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether calls wait for a worker."""
+        return len(self._queue) > LEAST_WORKERS
+
     def put(self, key: Hashable, call: Call) -> None:
         """Have a call made, unless the same one is waiting or under way."""
         if key not in self._keys:

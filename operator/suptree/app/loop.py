@@ -99,7 +99,8 @@ class TreeLoop:
                 logger.exception("%s/%s: a defect of Suptree; decided again in %.1f s", *self.key, pause(failures))
                 failures = await self._pause(failures)
             # Many pods change at once: look at all of them together rather than at each by itself.
-            await asyncio.sleep(min(_LONGEST_REST_SECONDS, _REST_FACTOR * (time.perf_counter() - started)))
+            rest = _REST_FACTOR * (time.perf_counter() - started)
+            await asyncio.sleep(_LONGEST_REST_SECONDS if self._calls.is_busy else min(_LONGEST_REST_SECONDS, rest))
 
     async def _pause(self, failures: int) -> int:
         await asyncio.sleep(pause(failures))

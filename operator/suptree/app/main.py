@@ -1,13 +1,14 @@
 """The command line of the operator, and kopf's start-up."""
 
 import argparse
-import asyncio
+import gc
 import logging
 import os
 import sys
 from typing import Any
 
 import kopf
+import uvloop
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
     logging.getLogger("kopf").setLevel(logging.INFO if args.verbose else logging.WARNING)
-    asyncio.run(_run(args))
+    uvloop.run(_run(args))
 
 
 async def _configuration() -> Configuration:
@@ -79,6 +80,9 @@ def _register_activities(registry: kopf.OperatorRegistry, hub: Hub) -> None:
         settings.persistence.diffbase_storage = NoDiffBase()
         settings.persistence.progress_storage = NoProgress()
         await hub.start()
+        # What is loaded by now stays: the collector need not look at it again and again while events come in.
+        gc.collect()
+        gc.freeze()
         logger.info("suptree %s has started", suptree.__version__)
 
     @kopf.on.login(registry=registry)

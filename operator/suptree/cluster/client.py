@@ -29,6 +29,8 @@ JSON = "application/json"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
+METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+"""What is answered to a delete or a patch of a pod is not looked at: let it be short."""
 
 NOT_FOUND, CONFLICT = 404, 409
 
@@ -57,30 +59,39 @@ class Api:
         await self._client.close()
 
     async def _call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, content_type: str = JSON
-    ) -> dict[str, Any]:
-        headers = {"Content-Type": content_type, "Accept": JSON}
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> bytes:
+        headers = {"Content-Type": content_type, "Accept": accept}
         request = await self._client.param_serialize(method, path, header_params=headers, auth_settings=["BearerToken"])
         method, url, headers, _, _ = request
         try:
             answer = await self._client.call_api(method, url, headers, body, _request_timeout=_TIMEOUT_SECONDS)
-            data = await answer.read()
+            data: bytes = await answer.read()
         except (ClientError, TimeoutError, OSError) as error:
             raise ApiError(0, f"{method} {path}: {type(error).__name__} {error}") from error
-        parsed = _parse(data)
         if answer.status >= 400:  # noqa: PLR2004 - HTTP's own line between answers and refusals
-            raise ApiError(answer.status, f"{method} {path}: {parsed.get('message') or answer.reason}")
-        return parsed
+            raise ApiError(answer.status, f"{method} {path}: {_parse(data).get('message') or answer.reason}")
+        return data
+
+    async def _ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, content_type: str = JSON
+    ) -> dict[str, Any]:
+        return _parse(await self._call(method, path, body, content_type))
 
     # Trees.
 
     async def get_tree(self, namespace: str, name: str) -> dict[str, Any]:
         """Read a tree."""
-        return await self._call("GET", _tree_path(namespace, name))
+        return await self._ask("GET", _tree_path(namespace, name))
 
     async def list_trees(self, namespace: str) -> list[dict[str, Any]]:
         """List the trees of a namespace."""
-        items: list[dict[str, Any]] = (await self._call("GET", _tree_path(namespace))).get("items") or []
+        items: list[dict[str, Any]] = (await self._ask("GET", _tree_path(namespace))).get("items") or []
         return items
 
     async def annotate_reset(self, namespace: str, name: str, value: str) -> None:
@@ -96,7 +107,7 @@ class Api:
         """
         meta = {"name": tree.name, "namespace": tree.namespace, "uid": tree.uid, "resourceVersion": tree.version}
         body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": meta, "status": status}
-        return await self._call("PUT", f"{_tree_path(tree.namespace, tree.name)}/status", body)
+        return await self._ask("PUT", f"{_tree_path(tree.namespace, tree.name)}/status", body)
 
     # Pods.
 
@@ -119,7 +130,7 @@ class Api:
 
     async def _on_pod(self, method: str, namespace: str, name: str, body: Mapping[str, Any], content_type: str) -> bool:
         try:
-            await self._call(method, f"{_pods_path(namespace)}/{name}", body, content_type)
+            await self._call(method, f"{_pods_path(namespace)}/{name}", body, content_type, METADATA_ONLY)
         except ApiError as error:
             # Gone, or another pod of the same name: either way the one that was meant is no more.
             if error.status in {NOT_FOUND, CONFLICT}:
@@ -130,7 +141,7 @@ class Api:
     async def list_pods(self, namespace: str, selector: LabelSelector) -> list[dict[str, Any]]:
         """List the pods with these labels, as the API server's cache has them."""
         query = urlencode({"labelSelector": selector_text(selector), "resourceVersion": "0"})
-        items: list[dict[str, Any]] = (await self._call("GET", f"{_pods_path(namespace)}?{query}")).get("items") or []
+        items: list[dict[str, Any]] = (await self._ask("GET", f"{_pods_path(namespace)}?{query}")).get("items") or []
         return items
 
     # Workloads, events, the index, the policy.
@@ -138,7 +149,7 @@ class Api:
     async def get_workload(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """Read a workload; None if it is gone."""
         try:
-            return await self._call("GET", f"/apis/apps/v1/namespaces/{namespace}/{kind.lower()}s/{name}")
+            return await self._ask("GET", f"/apis/apps/v1/namespaces/{namespace}/{kind.lower()}s/{name}")
         except ApiError as error:
             if error.status == NOT_FOUND:
                 return None
