@@ -23,7 +23,7 @@ from suptree.api.child import LabelRequirement, LabelSelector
 from suptree.api.choices import LabelOperator
 from suptree.api.reasons import HOLD_GATE, TREE_LABEL
 from suptree.cluster.client import Api
-from suptree.cluster.labels import index, matches
+from suptree.cluster.labels import INDEX_LABEL, INDEX_NAME, index, matches
 
 Json = dict[str, typing.Any]
 Entry = tuple[str, bool, LabelSelector]
@@ -389,10 +389,10 @@ def test_an_index_without_data_holds_nothing(gate: Gate, namespace: str) -> None
     """An index that was emptied, and one of binary data only, let every pod start."""
     gate.index(namespace, HOLD_WEB)
     for body in ({"data": None}, {"binaryData": {"app.web": "c2hvcCBob2xkIGFwcD13ZWI="}}):
-        gate.core.patch_namespaced_config_map("suptree-index", namespace, body)
+        gate.core.patch_namespaced_config_map(INDEX_NAME, namespace, body)
         until(lambda: not is_held(gate.pod(namespace, WEB)))
         assert tree_of(gate.pod(namespace, WEB)) is None
-    gate.core.delete_namespaced_config_map("suptree-index", namespace)
+    gate.core.delete_namespaced_config_map(INDEX_NAME, namespace)
     assert not is_held(gate.pod(namespace, WEB))
 
 
@@ -403,7 +403,7 @@ def test_the_system_and_the_operator_are_never_held(gate: Gate) -> None:
     assert (excluded["key"], excluded["operator"]) == ("kubernetes.io/metadata.name", "NotIn")
     assert "kube-system" in excluded["values"]
     assert len(excluded["values"]) == 2
-    config_map: Json = {"metadata": {"name": "suptree-index", "labels": {"app.kubernetes.io/managed-by": "suptree"}}}
+    config_map: Json = {"metadata": {"name": INDEX_NAME, "labels": {INDEX_LABEL: "true"}}}
     for name in map(gate.namespace, excluded["values"]):
         gate.create(name, {"apiVersion": "v1", "kind": "ConfigMap", **config_map, "data": HOLD_WEB})
     try:
@@ -411,7 +411,7 @@ def test_the_system_and_the_operator_are_never_held(gate: Gate) -> None:
         assert [tree_of(gate.pod(name, WEB)) for name in excluded["values"]] == [None, None]
     finally:
         for name in excluded["values"]:
-            gate.core.delete_namespaced_config_map("suptree-index", name)
+            gate.core.delete_namespaced_config_map(INDEX_NAME, name)
 
 
 def _workload(kind: str, **spec: object) -> Json:

@@ -12,7 +12,7 @@ import yaml
 import suptree
 from suptree.api.reasons import HOLD_GATE, TREE_LABEL
 from suptree.cluster.client import POLICY_NAME
-from suptree.cluster.labels import INDEX_NAME
+from suptree.cluster.labels import INDEX_LABEL, INDEX_NAME
 
 Json = dict[str, Any]
 
@@ -135,9 +135,10 @@ def test_only_its_own_config_maps_can_be_changed() -> None:
 
 
 def test_the_policy_uses_the_operators_names() -> None:
-    """The policy sets the gate that the operator lifts and the label that it reads, and has the name it looks for."""
+    """The policy finds the operator's index, sets the gate that it lifts, and has the name that it looks for."""
     policy = TEMPLATES["gate-policy.yaml"]
     assert policy.count(f"  name: {POLICY_NAME}\n") == 2
     assert f"schedulingGates{{name: '{HOLD_GATE}'}}" in policy
     assert f"labels: {{'{TREE_LABEL}': " in policy
+    assert f'      matchLabels:\n        {INDEX_LABEL}: "true"\n' in policy
     assert [POLICY_NAME] in [rule.get("resourceNames") for rule in RULES]
