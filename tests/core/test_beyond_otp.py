@@ -157,6 +157,45 @@ def test_a_reset_of_a_tree_that_is_well_only_empties_the_window() -> None:
     assert it.state.restarts == 1
 
 
+@pytest.mark.xfail(
+    strict=True, reason="a reset during the shutdown leaves what is still to be stopped out of the start"
+)
+def test_a_reset_while_the_children_are_stopped_starts_them_again() -> None:
+    """Somebody who resets a tree that is just stopping its children gets all of them back."""
+    it = running("a b c", ONE, intensity=0)
+    it.exit("a")
+    it.feed(events.Stopped("c"))
+    it.feed(events.Reset("a"))
+    it.settle()
+    assert it.alive == "a b c"
+
+
+@pytest.mark.xfail(strict=True, reason="a reset forgets the attempts that are to come when another child is under way")
+def test_a_reset_does_not_forget_a_child_that_failed_to_start() -> None:
+    """Somebody who resets a tree in the middle of a restart does not lose the child whose next attempt is to come."""
+    it = running("a b", ONE)
+    for name in ("a", "b"):
+        it.exit(name)
+        it.feed(events.Stopped(name))
+    it.feed(events.StartFailed("a"))
+    it.feed(events.Reset(None))
+    it.settle()
+    assert it.alive == "a b"
+
+
+@pytest.mark.xfail(strict=True, reason="the attempt is then void, and the rest of the group stays stopped for good")
+def test_a_child_that_comes_back_before_its_attempt_takes_its_group_along() -> None:
+    """A child that starts by itself after a failed start does not leave its siblings stopped."""
+    it = running("a b", ALL)
+    it.exit("a")
+    it.feed(events.Stopped("b"))
+    it.feed(events.Stopped("a"))
+    it.feed(events.StartFailed("a"))
+    it.feed(events.Started("a"))
+    it.settle()
+    assert it.alive == "a b"
+
+
 def test_one_at_a_time_never_stops_two() -> None:
     """Where nothing can be held, each child is stopped and started before the next one is stopped."""
     it = running("a b c:temporary d", ALL, ordering=Ordering.ONE_AT_A_TIME)
