@@ -61,6 +61,8 @@ class World:
     window: tuple[float, ...] = ()
     """The counted restarts on record, by a fold over the decisions alone."""
     counted: int = 0
+    refused: str | None = None
+    """The child whose restart was refused."""
     told: list[events.Event] = field(default_factory=list)
     answers: list[events.Event] = field(default_factory=list)
 
@@ -90,6 +92,8 @@ class World:
         if isinstance(decision, events.Restarting) and decision.counted:
             self.window = add(self.window, self.now, self.sup.period)
             self.counted += 1
+        if isinstance(decision, events.GaveUp) and isinstance(event, events.Exited | events.Retry):
+            self.refused = event.child
         return decision
 
     def event(self, what: str, number: int, reason: Reason) -> events.Event | None:  # noqa: PLR0911 - one a kind
@@ -106,7 +110,7 @@ class World:
             case "back" if self.state.life(name) not in {Life.ALIVE, Life.RESTARTING}:
                 return events.Started(name)
             case "reset" if self.is_resettable and number < 3:
-                return events.Reset(name if self.state.ending else None)
+                return events.Reset(self.refused if self.state.ending else None)
             case "answer" | "fail" if self.todo:
                 return self.answer(self.todo[number % len(self.todo)], fails=what == "fail")
         return None
