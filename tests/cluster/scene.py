@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
+
 from suptree.api.status import SupervisionTreeStatus
 from suptree.cluster.children import ChildView, resolve_all
 from suptree.cluster.memory import decode, short_uid
@@ -33,6 +35,16 @@ from tests.cluster.builders import (
 
 KINDS = {"sts": "StatefulSet", "deploy": "Deployment", "ds": "DaemonSet"}
 MAX_ROUNDS = 200
+
+SPECS = [
+    pytest.param({"strategy": "OneForOne"}, id="one_for_one"),
+    pytest.param({"strategy": "RestForOne"}, id="rest_for_one"),
+    pytest.param({"strategy": "OneForAll"}, id="one_for_all"),
+    pytest.param({"strategy": "OneForAll", "ordering": "Parallel"}, id="parallel"),
+    pytest.param({"strategy": "OneForAll", "backoff": {"initialSeconds": 5}}, id="with a backoff"),
+    pytest.param({"strategy": "OneForAll", "mode": "Observe"}, id="observing"),
+]
+"""The kinds of trees that every promise is kept by."""
 
 
 @dataclass

@@ -1,5 +1,7 @@
 """What Kubernetes adds to OTP's supervisor (design sections 2 to 4): waits, disruptions, parking, orderings."""
 
+from dataclasses import replace
+
 import pytest
 
 from suptree.core import effects as do
@@ -194,6 +196,19 @@ def test_a_child_that_comes_back_before_its_attempt_takes_its_group_along() -> N
     it.feed(events.Started("a"))
     it.settle()
     assert it.alive == "a b"
+
+
+@pytest.mark.xfail(strict=True, reason="a child whose restart was refused is taken for one whose work is done")
+@pytest.mark.parametrize("strategy", Strategy)
+def test_a_reset_restarts_the_refused_child_though_finished_work_is_kept(strategy: Strategy) -> None:
+    """With afterCompletion Keep a reset still restarts the child that crashed, and no restart of nobody stays under way."""
+    it = running("a b", strategy, intensity=0, on_exhausted=OnExhausted.PARK)
+    it.sup = replace(it.sup, children=tuple(replace(child, reruns=False) for child in it.sup.children))
+    it.exit("a")
+    it.feed(events.Reset("a"))
+    assert it.settle().startswith("-")
+    assert it.alive == "a b"
+    assert it.state.operation is None
 
 
 def test_one_at_a_time_never_stops_two() -> None:
