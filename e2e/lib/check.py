@@ -6,13 +6,13 @@ from e2e.lib.kube import Json, Kube, eventually
 from e2e.lib.recorder import Recorder
 
 Census = Mapping[str, list[str]]
-"""App -> the UIDs of its pods."""
+"""App -> the UIDs of its pods, in the order in which they came."""
 
 
 def census(recorder: Recorder, *apps: str) -> Census:
-    """Return the pods that are there, or on their way out."""
+    """Return the pods that are there and are to stay."""
     recorder.catch_up()
-    gone = {change.uid for change in recorder.changes if change.type == "DELETED"}
+    gone = set(recorder.deleted()) | {change.uid for change in recorder.changes if change.type == "DELETED"}
     return {app: [uid for uid in recorder.uids(app) if uid not in gone] for app in apps}
 
 

@@ -31,3 +31,24 @@ def pretend(kube: Kube, pod: str, code: int = 3, reason: str = "Error") -> float
     at = time.time()
     kube.patch("pod", pod, patch, subresource="status", type_="strategic")
     return at
+
+
+def recover(kube: Kube, pod: str) -> None:
+    """Write into a pod on a fake node that its container runs again, as after the kubelet's restart in place."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    container = kube.get("pod", pod)["status"]["containerStatuses"][0]
+    count = container["restartCount"] + 1
+    runs = {
+        **container,
+        "ready": True,
+        "started": True,
+        "restartCount": count,
+        "containerID": f"{container['containerID']}-{count}",
+        "state": {"terminated": None, "running": {"startedAt": now}},
+        "lastState": container["state"],
+    }
+    conditions = [
+        {"type": type_, "status": "True", "lastTransitionTime": now} for type_ in ("Ready", "ContainersReady")
+    ]
+    patch = {"status": {"containerStatuses": [runs], "conditions": conditions}}
+    kube.patch("pod", pod, patch, subresource="status", type_="strategic")

@@ -1,4 +1,4 @@
-"""Every change of every pod of a namespace, in the order in which a watch shows it."""
+"""Every change of every pod (or other object) of a namespace, in the order in which a watch shows it."""
 
 import json
 import subprocess
@@ -40,9 +40,12 @@ class Change:
 class Recorder:
     """Records while its context lasts."""
 
-    def __init__(self, kube: Kube) -> None:
-        command = [kube.kubectl, "-n", kube.namespace, "get", "pods", "-w", "--output-watch-events", "-o", "json"]
+    def __init__(self, kube: Kube, kind: str = "pods") -> None:
+        # Without --chunk-size=0 what is there already comes as lists of 500 when it is many.
+        options = ["-w", "--output-watch-events", "-o", "json", "--chunk-size=0"]
+        command = [kube.kubectl, "-n", kube.namespace, "get", kind, *options]
         self._kube = kube
+        self._kind = kind
         self.changes: list[Change] = []
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(kube.env))
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -73,7 +76,7 @@ class Recorder:
         eventually(self._is_up_to_date, "the record is up to date")
 
     def _is_up_to_date(self) -> bool:
-        there = {pod["metadata"]["uid"]: _version(pod) for pod in self._kube.list("pods")}
+        there = {pod["metadata"]["uid"]: _version(pod) for pod in self._kube.list(self._kind)}
         known = {change.uid: change for change in list(self.changes)}
         left = {uid for uid, change in known.items() if change.type != "DELETED"}
         return left <= there.keys() <= known.keys() and all(_version(known[uid].pod) >= at for uid, at in there.items())

@@ -1,0 +1,237 @@
+"""When the operator must keep its hands off, and what happens to what it held."""
+
+import pytest
+
+from e2e.lib import check, crash
+from e2e.lib.kube import Kube, eventually, wait_condition, wait_history, wait_ready, wait_restarted
+from e2e.lib.recorder import WHAT, Recorder
+from e2e.lib.workloads import child, tree, workload
+
+
+def pair(kube: Kube, **spec: object) -> None:
+    """Apply a tree of two Deployments under OneForAll, and wait until it is Ready."""
+    kube.apply(
+        tree("shop", child("Deployment", "db"), child("Deployment", "web"), strategy="OneForAll", **spec),
+        workload("Deployment", "db"),
+        workload("Deployment", "web"),
+    )
+
+
+def test_a_suspended_tree_is_left_alone_and_nothing_is_replayed(real: Kube, recorder: Recorder) -> None:
+    """While a tree is suspended crashes cost nothing and new pods start at once; on resume nothing of it is made up for."""
+    pair(real)
+    wait_ready(real, "shop")
+    real.patch("suptree", "shop", {"spec": {"suspend": True}})
+    wait_condition(real, "shop", "Ready", "False", "Suspended")
+    before = check.census(recorder, "db", "web")
+    db = real.pod("db")
+    crash.end(real, db, 3)
+    wait_restarted(real, db, 1)
+    check.cost_nothing(real.status("shop"))
+    check.untouched(recorder, before)
+    real.run("delete", "pod", real.pod("web"))
+    eventually(lambda: [it["ready"] for it in real.status("shop")["children"]] == [1, 1], "web runs again")
+    check.untouched(recorder, before, "db")
+
+    real.patch("suptree", "shop", {"spec": {"suspend": False}})
+    check.cost_nothing(wait_condition(real, "shop", "Ready", "True", "AllChildrenUp"))
+    before = check.census(recorder, "db", "web")
+    crash.end(real, real.pod("web"), 4)
+    entry = check.counted_once(wait_history(real, "shop", 1))
+    assert (entry["child"], entry["exitCode"]) == ("web", 4)
+    check.replaced_once(recorder, before)
+
+
+def test_suspending_in_the_middle_of_a_restart_lets_every_pod_go(real: Kube, recorder: Recorder) -> None:
+    """Suspending a tree ends its restart where it is: what was held starts, and the restart is not taken up again on resume."""
+    middle_of_a_restart(real, recorder)
+    real.patch("suptree", "shop", {"spec": {"suspend": True}})
+    wait_condition(real, "shop", "Ready", "False", "Suspended")
+    all_started(real)
+    assert real.status("shop")["history"][0]["outcome"] == "Superseded"
+    assert "operation" not in real.status("shop")
+    before = check.census(recorder, "db", "web", "worker")
+    real.patch("suptree", "shop", {"spec": {"suspend": False}})
+    status = wait_condition(real, "shop", "Ready", "True", "AllChildrenUp")
+    assert (status["restarts"], len(status["history"])) == (1, 1)
+    check.untouched(recorder, before)
+
+
+def test_observe_decides_and_touches_nothing(real: Kube, recorder: Recorder) -> None:
+    """In mode Observe the history says what would have been restarted and the budget counts it, but no pod is touched or held."""
+    pair(real, mode="Observe")
+    wait_ready(real, "shop")
+    before = check.census(recorder, "db", "web")
+    db = real.pod("db")
+    crash.end(real, db, 3)
+    status = wait_history(real, "shop", 1, outcome="Observed")
+    wait_restarted(real, db, 1)
+    entry = status["history"][0]
+    assert (entry["slice"], entry["cause"], entry["counted"]) == (["db", "web"], "Crash", True)
+    assert status["budget"]["used"] == 1
+    eventually(lambda: real.events("WouldRestart"), "an Event tells of it")
+    check.untouched(recorder, before)
+    real.run("delete", "pod", real.pod("web"))
+    wait_history(real, "shop", 2, outcome="Observed")
+    wait_ready(real, "shop")
+    check.untouched(recorder, before, "db")
+    assert recorder.held() == []
+
+
+def test_a_field_without_its_behaviour_is_refused_by_name(real: Kube, recorder: Recorder) -> None:
+    """A field that this version does not obey is named in the condition Accepted, and the tree then touches nothing."""
+    zombie = child("Deployment", "db", notReadySeconds=120)
+    real.apply(
+        tree("shop", zombie, child("Deployment", "web"), strategy="OneForAll"),
+        workload("Deployment", "db"),
+        workload("Deployment", "web"),
+    )
+    status = wait_condition(real, "shop", "Accepted", "False", "NotYetSupported")
+    said = next(it["message"] for it in status["conditions"] if it["type"] == "Accepted")
+    assert "spec.children[0].notReadySeconds" in said
+    real.run("rollout", "status", "deployment/db", "--timeout=60s")
+    real.run("rollout", "status", "deployment/web", "--timeout=60s")
+    before = check.census(recorder, "db", "web")
+    db = real.pod("db")
+    crash.end(real, db, 3)
+    wait_restarted(real, db, 1)
+    check.untouched(recorder, before)
+    assert real.condition("shop", "Ready")["reason"] == "NotAccepted"
+    real.patch("suptree", "shop", {"spec": {"children": [child("Deployment", "db"), child("Deployment", "web")]}})
+    check.cost_nothing(wait_condition(real, "shop", "Ready", "True", "AllChildrenUp"))
+    check.untouched(recorder, before)
+
+
+def middle_of_a_restart(kube: Kube, recorder: Recorder) -> None:
+    """Leave a tree of three in the middle of a restart: db takes its time to stop, web and worker are held."""
+    kube.apply(
+        tree(
+            "shop",
+            child("StatefulSet", "db", shutdownSeconds=4),
+            child("Deployment", "web"),
+            child("Deployment", "worker"),
+            strategy="OneForAll",
+        ),
+        workload("StatefulSet", "db", script="exec deaf"),
+        workload("Deployment", "web", 2),
+        workload("Deployment", "worker"),
+    )
+    wait_ready(kube, "shop")
+    assert kube.tree("shop")["metadata"].get("finalizers", []) == []
+    crash.end(kube, kube.pod("worker"), 3)
+    eventually(lambda: any(WHAT["deleting"](it) for it in recorder.changes if it.app == "db"), "db is being stopped")
+    eventually(lambda: len(kube.held()) == 3, "web and worker are held")
+    assert kube.tree("shop")["metadata"].get("finalizers", []) == []
+
+
+def all_started(kube: Kube) -> None:
+    """Wait until all pods of the three run and none is held."""
+    kube.run("rollout", "status", "statefulset/db", "--timeout=60s")
+    kube.run("rollout", "status", "deployment/web", "--timeout=60s")
+    kube.run("rollout", "status", "deployment/worker", "--timeout=60s")
+    check.none_held(kube)
+
+
+@pytest.mark.parametrize("cascade", ["background", "foreground"])
+def test_deleting_a_tree_in_the_middle_of_a_restart_lets_every_pod_go(
+    real: Kube, recorder: Recorder, cascade: str
+) -> None:
+    """A tree can be deleted at any time, at once: it has no finalizer, and every pod that it held starts."""
+    middle_of_a_restart(real, recorder)
+    real.run("delete", "suptree", "shop", f"--cascade={cascade}", "--wait=true", "--timeout=60s")
+    all_started(real)
+    recorder.catch_up()
+    deleted = recorder.deleted()
+    eventually(lambda: not real.run("get", "configmap", "suptree-index", check=False).stdout, "its index is gone")
+    real.run("delete", "pod", real.pod("worker"))
+    all_started(real)
+    recorder.catch_up()
+    assert len(recorder.deleted()) == len(deleted) + 1
+
+
+def test_parallel_deletes_all_at_once_and_holds_nothing(real: Kube, recorder: Recorder) -> None:
+    """With ordering Parallel every pod of the slice is on its way out before the first is gone, and no new one is held."""
+    real.apply(
+        tree(
+            "shop",
+            child("StatefulSet", "db", shutdownSeconds=2),
+            child("Deployment", "web", shutdownSeconds=2),
+            strategy="OneForAll",
+            ordering="Parallel",
+        ),
+        workload("StatefulSet", "db", script="until [ -e /tmp/end ]; do sleep 0.1; done; exit 3"),
+        workload("Deployment", "web", 2, script="exec deaf"),
+    )
+    wait_ready(real, "shop")
+    before = check.census(recorder, "db", "web")
+    crash.end(real, "db-0", 3)
+    check.counted_once(wait_history(real, "shop", 1))
+    check.replaced_once(recorder, before)
+    assert recorder.held() == []
+    going = [
+        next(at for at, it in enumerate(recorder.changes) if it.uid == uid and WHAT["deleting"](it))
+        for uid in before["db"] + before["web"]
+    ]
+    assert max(going) < min(recorder.first(app, "gone") for app in ("db", "web")), recorder.story()
+    assert real.condition("shop", "OrderEnforced")["reason"] == "NotOrdered"
+
+
+def test_of_two_trees_the_older_keeps_a_child_and_the_younger_takes_over(real: Kube, recorder: Recorder) -> None:
+    """A child that two trees name belongs to the older one; the younger says so, acts on nothing, and takes over when the older goes."""
+    real.apply(
+        workload("Deployment", "web"),
+        workload("Deployment", "blog"),
+        workload("Deployment", "api"),
+        tree("a-older", child("Deployment", "web"), child("Deployment", "blog"), strategy="OneForAll"),
+    )
+    check.cost_nothing(wait_ready(real, "a-older"))
+    eventually(
+        lambda: real.tree("a-older")["metadata"]["creationTimestamp"] < server_time(real), "the next one is younger"
+    )
+    real.apply(tree("b-younger", child("Deployment", "web"), child("Deployment", "api"), strategy="OneForAll"))
+    status = wait_condition(real, "b-younger", "ResolvedRefs", "False", "ClaimedByOtherTree")
+    assert "a-older" in next(it["message"] for it in status["conditions"] if it["type"] == "ResolvedRefs")
+    before = check.census(recorder, "web", "blog", "api")
+    crash.end(real, real.pod("web"), 3)
+    check.counted_once(wait_history(real, "a-older", 1))
+    check.replaced_once(recorder, before, "web", "blog")
+    check.untouched(recorder, before, "api")
+    check.cost_nothing(real.status("b-younger"))
+
+    real.run("delete", "suptree", "a-older")
+    check.cost_nothing(wait_ready(real, "b-younger"))
+    before = check.census(recorder, "web", "blog", "api")
+    crash.end(real, real.pod("web"), 3)
+    check.counted_once(wait_history(real, "b-younger", 1))
+    check.replaced_once(recorder, before, "web", "api")
+    check.untouched(recorder, before, "blog")
+
+
+def server_time(kube: Kube) -> str:
+    """Return the API server's time, as it writes it into new objects."""
+    made = kube.run("create", "configmap", "clock", "--dry-run=server", "-o", "jsonpath={.metadata.creationTimestamp}")
+    return made.stdout
+
+
+def test_a_child_may_come_later_than_its_tree(real: Kube, recorder: Recorder) -> None:
+    """A child that is not there yet, or is deleted and made anew, is a condition and never a failure."""
+    real.apply(
+        tree("shop", child("Deployment", "db"), child("Deployment", "web"), strategy="OneForAll"),
+        workload("Deployment", "web"),
+    )
+    status = wait_condition(real, "shop", "ResolvedRefs", "False", "ChildMissing")
+    assert status["children"][0]["state"] == "Missing"
+    real.run("rollout", "status", "deployment/web", "--timeout=60s")
+    before = check.census(recorder, "web")
+    real.apply(workload("Deployment", "db"))
+    check.cost_nothing(wait_ready(real, "shop"))
+
+    real.run("delete", "deployment", "db")
+    wait_condition(real, "shop", "ResolvedRefs", "False", "ChildMissing")
+    real.apply(workload("Deployment", "db"))
+    check.cost_nothing(wait_condition(real, "shop", "Ready", "True", "AllChildrenUp"))
+    check.untouched(recorder, before)
+    before = check.census(recorder, "db", "web")
+    crash.end(real, real.pod("db"), 3)
+    check.counted_once(wait_history(real, "shop", 1))
+    check.replaced_once(recorder, before)

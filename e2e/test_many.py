@@ -1,0 +1,83 @@
+"""Children of 200 pods each, on fake nodes."""
+
+import json
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.lib import check, crash
+from e2e.lib.kube import Json, Kube, eventually, wait_history, wait_ready
+from e2e.lib.operator import Operator
+from e2e.lib.recorder import Recorder
+from e2e.lib.target import Target
+from e2e.lib.workloads import child, tree, workload
+
+PODS = 200
+KINDS = {"first": "Deployment", "middle": "StatefulSet", "last": "Deployment"}
+STATUS_LIMIT = 64 * 1024
+
+
+@pytest.fixture(scope="module")
+def crowd(target: Target, operator: Operator) -> Iterator[Kube]:
+    """A namespace with three workloads of 200 pods each, and one that no tree names."""
+    assert operator.process is not None
+    if not target.fake_nodes:
+        pytest.skip("kwok's fake nodes must be there for this: use CLUSTER=local")
+    kube = target.kube.within(f"t-{secrets.token_hex(4)}")
+    kube.run("create", "namespace", kube.namespace)
+    made = [workload(kind, name, PODS, real=False) for name, kind in KINDS.items()]
+    kube.apply(*made, workload("Deployment", "stranger", 5, real=False))
+    for name, kind in KINDS.items():
+        kube.run("rollout", "status", f"{kind}/{name}", "--timeout=300s")
+    yield kube
+    kube.run("delete", "namespace", kube.namespace, "--wait=false")
+
+
+@pytest.fixture
+def record(crowd: Kube) -> Iterator[Recorder]:
+    """A record of every change of every pod of the crowd."""
+    with Recorder(crowd) as found:
+        yield found
+
+
+def size(status: Json) -> int:
+    """Return how large a status is, in bytes."""
+    return len(json.dumps(status, separators=(",", ":")).encode())
+
+
+@pytest.mark.parametrize(
+    ("strategy", "ordering", "replaced"),
+    [
+        pytest.param("OneForOne", "Ordered", [], id="OneForOne"),
+        pytest.param("RestForOne", "Ordered", ["middle", "last"], id="RestForOne"),
+        pytest.param("OneForAll", "Ordered", ["first", "middle", "last"], id="OneForAll"),
+        pytest.param("OneForAll", "Parallel", ["first", "middle", "last"], id="OneForAll, Parallel"),
+    ],
+)
+def test_every_pod_of_the_slice_is_replaced_once(
+    crowd: Kube, record: Recorder, strategy: str, ordering: str, replaced: list[str]
+) -> None:
+    """However many pods a child has, one crash is one count: each pod of the slice is replaced once, no other is touched, the status stays small."""
+    crowd.apply(
+        tree("shop", *(child(kind, name) for name, kind in KINDS.items()), strategy=strategy, ordering=ordering)
+    )
+    try:
+        wait_ready(crowd, "shop")
+        before = check.census(record, *KINDS, "stranger")
+        with Recorder(crowd, "supervisiontrees") as trees:
+            crash.pretend(crowd, "middle-7")
+            if not replaced:
+                eventually(lambda: crowd.status("shop")["restarts"], "the restart in place is counted")
+                crash.recover(crowd, "middle-7")
+            entry = check.counted_once(wait_history(crowd, "shop", 1))
+            wait_ready(crowd, "shop")
+            trees.catch_up()
+        assert (entry["pod"], entry["slice"]) == ("middle-7", replaced or ["middle"])
+        if replaced:
+            check.replaced_once(record, before, *replaced)
+        check.untouched(record, before, *(before.keys() - replaced))
+        check.none_held(crowd)
+        assert max(size(it.pod["status"]) for it in trees.changes) < STATUS_LIMIT
+    finally:
+        crowd.run("delete", "suptree", "shop")
