@@ -115,7 +115,8 @@ def running() -> Iterator[Otp]:
     with tempfile.TemporaryDirectory(prefix="suptree-otp-") as built:
         subprocess.run(["erlc", "-o", built, str(HARNESS)], check=True)
         command = ["erl", "-noshell", "+S", "1", "-pa", built, "-run", HARNESS.stem, "main"]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        quiet = {**os.environ, "ERL_CRASH_DUMP_BYTES": "0"}
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet) as process:
             try:
                 yield Otp(process)
             finally:

@@ -148,13 +148,13 @@ stop() ->
 %% All items are in the mailbox of the supervisor before it handles the first.
 burst(Path, Items) ->
     case ask({find, Path}) of
-        none ->
-            observe([<<"noop">>, Path]);
         {supervisor, Pid} ->
             erlang:suspend_process(Pid),
             Answers = [item(Path, Pid, Item) || Item <- Items],
             erlang:resume_process(Pid),
-            Answers
+            Answers;
+        _ ->
+            observe([<<"noop">>, Path])
     end.
 
 item(_, _, #{op := <<"exit">>} = Exit) ->
