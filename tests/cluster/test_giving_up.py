@@ -62,9 +62,6 @@ def test_a_parked_tree_leaves_every_pod_as_it_is() -> None:
     assert len(it.status.history) == 2
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a restart in place that parking cuts short leaves its child stopped, so it is held"
-)
 def test_a_parked_tree_holds_no_new_pod_of_a_child_that_runs() -> None:
     """Somebody who rolls out or deletes pods of a parked tree's healthy child gets new ones that start."""
     it = scene("db web", intensity=1)
@@ -164,9 +161,6 @@ def change(it: Scene, **fields: Any) -> None:  # noqa: ANN401 - fields of the sp
     it.tree["metadata"]["generation"] += 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a child whose restart was refused is taken for one whose work is done: reset skips it"
-)
 @pytest.mark.parametrize("by", ["annotation", "spec"])
 def test_c39_a_reset_goes_on_with_an_empty_budget(by: str) -> None:
     """C39: after a reset, or a change of the spec, the refused restart is done and the window is empty."""
@@ -243,9 +237,6 @@ def test_other_annotations_reset_nothing() -> None:
     assert it.condition("Stalled") == "True Parked"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a child whose restart was refused is taken for one whose work is done: reset skips it"
-)
 def test_retry_after_seconds_tries_once_more() -> None:
     """C40: with retryAfterSeconds an exhausted tree says when it tries again, and does then, with an empty budget."""
     it = parked(retryAfterSeconds=900)
@@ -271,9 +262,6 @@ def test_hold_stops_all_children_and_holds_them() -> None:
     assert it.condition("Ready") == "True AllChildrenUp"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a reset during the shutdown leaves what is still to be stopped out of the start"
-)
 def test_a_reset_while_hold_is_still_stopping_starts_all() -> None:
     """A person who resets a tree that is just stopping its children gets all of them back."""
     it = scene("db web job", strategy=ALL, intensity=0, onExhausted="Hold")

@@ -216,7 +216,6 @@ def test_a_new_tree_restarts_nothing() -> None:
     assert it.settle() == ""
 
 
-@pytest.mark.xfail(strict=True, reason="deciding fails: the child is not among those that a restart would take along")
 def test_a_temporary_child_that_ended_may_end_again() -> None:
     """A temporary child that died, came back by itself and is deleted before it is Ready disturbs nobody."""
     it = shop(strategy="OneForOne")

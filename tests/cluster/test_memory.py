@@ -100,16 +100,8 @@ def test_a_container_is_named_whatever_its_runtime(long: str, short: str) -> Non
     "deaths",
     [
         pytest.param(0, id="none of them dead"),
-        pytest.param(
-            1,
-            id="C69: all dead once",
-            marks=pytest.mark.xfail(strict=True, reason="1,500 remembered and 5,000 replaced pods exceed 64 KiB"),
-        ),
-        pytest.param(
-            2,
-            id="C69: all dead twice",
-            marks=pytest.mark.xfail(strict=True, reason="1,500 remembered and 5,000 replaced pods exceed 64 KiB"),
-        ),
+        pytest.param(1, id="C69: all dead once"),
+        pytest.param(2, id="C69: all dead twice"),
     ],
 )
 def test_a_status_of_5000_pods_stays_small(deaths: int) -> None:
@@ -142,11 +134,7 @@ def test_5000_deaths_are_one_exit_and_counted_once() -> None:
     [
         pytest.param(100, id="100 pods: each is remembered"),
         pytest.param(1500, id="1500 pods: as many dead as are remembered"),
-        pytest.param(
-            1501,
-            id="1501 pods: one dead more than is remembered",
-            marks=pytest.mark.xfail(strict=True, reason="what is not remembered is counted again at every decision"),
-        ),
+        pytest.param(1501, id="1501 pods: one dead more than is remembered"),
     ],
 )
 def test_a_death_is_counted_once_however_many_there_are(pods: int) -> None:

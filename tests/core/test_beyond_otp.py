@@ -159,9 +159,6 @@ def test_a_reset_of_a_tree_that_is_well_only_empties_the_window() -> None:
     assert it.state.restarts == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a reset during the shutdown leaves what is still to be stopped out of the start"
-)
 def test_a_reset_while_the_children_are_stopped_starts_them_again() -> None:
     """Somebody who resets a tree that is just stopping its children gets all of them back."""
     it = running("a b c", ONE, intensity=0)
@@ -172,7 +169,6 @@ def test_a_reset_while_the_children_are_stopped_starts_them_again() -> None:
     assert it.alive == "a b c"
 
 
-@pytest.mark.xfail(strict=True, reason="a reset forgets the attempts that are to come when another child is under way")
 def test_a_reset_does_not_forget_a_child_that_failed_to_start() -> None:
     """Somebody who resets a tree in the middle of a restart does not lose the child whose next attempt is to come."""
     it = running("a b", ONE)
@@ -185,7 +181,6 @@ def test_a_reset_does_not_forget_a_child_that_failed_to_start() -> None:
     assert it.alive == "a b"
 
 
-@pytest.mark.xfail(strict=True, reason="the attempt is then void, and the rest of the group stays stopped for good")
 def test_a_child_that_comes_back_before_its_attempt_takes_its_group_along() -> None:
     """A child that starts by itself after a failed start does not leave its siblings stopped."""
     it = running("a b", ALL)
@@ -198,7 +193,6 @@ def test_a_child_that_comes_back_before_its_attempt_takes_its_group_along() -> N
     assert it.alive == "a b"
 
 
-@pytest.mark.xfail(strict=True, reason="a child whose restart was refused is taken for one whose work is done")
 @pytest.mark.parametrize("strategy", Strategy)
 def test_a_reset_restarts_the_refused_child_though_finished_work_is_kept(strategy: Strategy) -> None:
     """With afterCompletion Keep a reset still restarts the child that crashed, and no restart of nobody stays under way."""

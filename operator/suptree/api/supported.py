@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from suptree.api.child import Child
-from suptree.api.choices import AfterCompletion, Replacement
 from suptree.api.spec import SupervisionTreeSpec
 
 TARGETS = frozenset(
@@ -47,15 +46,7 @@ def _is_no_known_kind(child: Child) -> bool:
     return target is not None and (target.api_version, target.kind) not in TARGETS
 
 
-NOT_YET_SUPPORTED: tuple[TreeField | ChildField, ...] = (
-    ChildField("targetRef.kind", _is_no_known_kind),
-    ChildField("startTimeoutSeconds", lambda child: child.start_timeout_seconds is not None),
-    ChildField("notReadySeconds", lambda child: child.not_ready_seconds is not None),
-    ChildField("minFailedPods", lambda child: child.min_failed_pods != 1),
-    ChildField("replacement", lambda child: child.replacement is Replacement.ONE_BY_ONE),
-    ChildField("afterCompletion", lambda child: child.after_completion is AfterCompletion.RERUN),
-    ChildField("failurePolicy", lambda child: bool(child.failure_policy)),
-)
+NOT_YET_SUPPORTED: tuple[TreeField | ChildField, ...] = (ChildField("targetRef.kind", _is_no_known_kind),)
 
 
 def not_yet_supported(spec: SupervisionTreeSpec) -> list[str]:

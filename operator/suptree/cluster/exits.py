@@ -1,41 +1,27 @@
 """The judgement: from what was remembered of a child and what is there now to at most one exit.
 
-The causes are a table: the first rule that matches a container's death names its cause. A deletion is judged apart,
-because it says nothing by itself: it is an exit when the pod's controller did not want it.
+What can be found, in this order: deaths of containers, starts that take too long, zombies, deletions. Each finding is put
+to the child's `failurePolicy`; then it is counted whether enough pods have failed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from suptree.api.child import Child
+from suptree.api.choices import FailureAction
 from suptree.api.outcomes import Cause
+from suptree.cluster.causes import GRAVITY, REASONS, Exit, cause_of
+from suptree.cluster.deletions import Deletions, is_down
 from suptree.cluster.family import TreeView
-from suptree.cluster.memory import GONE, Replaced, Seen, seen_now, short_uid
+from suptree.cluster.memory import GONE, LATE, Known, Replaced, Seen, fitting, remembered, short_id, short_uid
+from suptree.cluster.policy import failed_pods_needed, matching
 from suptree.cluster.views import Death, Owner, Pod, Workload
 from suptree.core.restart import Reason
 
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """One exit of one child, with its evidence."""
-
-    cause: Cause
-    pod: str = ""
-    container: str | None = None
-    exit_code: int | None = None
-    message: str | None = None
-    origin: str | None = None
-    """Of a tree that gave up: path of the child in it whose failure began it."""
-    origin_cause: Cause | None = None
-
-    @property
-    def reason(self) -> Reason:
-        """The exit reason that OTP would see."""
-        return REASONS[self.cause]
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether a restart for it spends the budget (design section 2)."""
-        return self.cause not in UNCOUNTED
+KUBELET_BACKOFF_SECONDS = (0, 10, 20, 40, 80, 160, 300)
+"""The kubelet's own back-off before the n-th restart of a container; the last one stays."""
+ABANDONED_AFTER_SECONDS = 30
+"""How long after that back-off a dead container is given before its pod is replaced: nobody else will."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,59 +31,34 @@ class Judgement:
     exit: Exit | None
     seen: Seen
     """What to remember; it must be persisted together with what the exit led to."""
+    without_effect: Exit | None = None
+    """An exit that the child's own rules ignore, or of too few pods."""
+    failed: tuple[Pod, ...] = ()
+    """The pods that showed the exit."""
+    abandoned: tuple[Pod, ...] = ()
+    """Pods with a dead container that its kubelet does not restart."""
     confirm: tuple[Owner, ...] = ()
     """Controllers that must be read afresh before a deletion can be judged: their watch may lag behind the pods'."""
-
-
-REASONS: dict[Cause, Reason] = {
-    Cause.CRASH: Reason.ABNORMAL,
-    Cause.OOM_KILLED: Reason.ABNORMAL,
-    Cause.START_FAILED: Reason.ABNORMAL,
-    Cause.ZOMBIE: Reason.ABNORMAL,
-    Cause.JOB_FAILED: Reason.ABNORMAL,
-    Cause.COMPLETED: Reason.NORMAL,
-    Cause.JOB_COMPLETE: Reason.NORMAL,
-    Cause.DISRUPTED: Reason.SHUTDOWN,
-    Cause.LOST: Reason.SHUTDOWN,
-    Cause.DELETED: Reason.SHUTDOWN,
-    Cause.EXHAUSTED: Reason.SHUTDOWN,
-}
-UNCOUNTED = frozenset({Cause.DISRUPTED, Cause.LOST, Cause.DELETED})
-
-_LOST_EXIT = 255
-
-DEATH_RULES: tuple[tuple[str, Callable[[Pod, Death], bool], Cause | None], ...] = (
-    ("the kernel ran out of memory, whatever the exit code", lambda _, d: d.reason == "OOMKilled", Cause.OOM_KILLED),
-    ("an init container has done its work", lambda _, d: d.is_init and d.exit_code == 0, None),
-    # It never ran: how long a start may take is for startTimeoutSeconds to say.
-    ("it could not be started", lambda _, d: d.reason in {"StartError", "ContainerCannotRun"}, None),
-    ("nobody knows how it ended", lambda _, d: d.reason == "ContainerStatusUnknown", Cause.LOST),
-    ("its node went down", lambda _, d: d.exit_code == _LOST_EXIT and d.reason == "Unknown", Cause.LOST),
-    ("its pod was disrupted", lambda pod, _: pod.is_disrupted, Cause.DISRUPTED),
-    ("it ended well", lambda _, d: d.exit_code == 0 and d.signal == 0, Cause.COMPLETED),
-    ("anything else", lambda *_: True, Cause.CRASH),
-)
-"""Why, the evidence, and the cause (None: not an exit); the first that matches wins."""
-
-GRAVITY = (Cause.OOM_KILLED, Cause.CRASH, Cause.COMPLETED, Cause.LOST, Cause.DISRUPTED, Cause.DELETED)
-"""Of several deaths seen together the gravest stands for all."""
-
-
-def cause_of(pod: Pod, death: Death) -> Cause | None:
-    """Return the cause of a container's death; None when it is no exit."""
-    return next(cause for _, matches, cause in DEATH_RULES if matches(pod, death))
+    wake_at: float | None = None
+    """When a clock of the child runs out (seconds since the epoch)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What there is to judge one child by."""
 
+    child: Child
     pods: Sequence[Pod]
     """Its pods, all of them."""
     seen: Seen | None
     """None: the child is looked at for the first time, and what is dead is history."""
+    now: float
+    """Seconds since the epoch, by the operator's clock."""
+    desired: int = 1
     replaced: Replaced = field(default_factory=Replaced)
     """The pods that an operation under way replaces: whatever happens to them was wanted."""
+    dependency_is_down: bool = False
+    """Whether an earlier child that this one depends on is down: its zombie clocks stand still."""
     workload: Workload | None = None
     controllers: Mapping[str, Workload] = field(default_factory=dict)
     """By UID."""
@@ -107,16 +68,34 @@ class Evidence:
     """The last views of pods that are gone and were not judged."""
 
 
+Finding = tuple[Pod | None, Exit]
+
+
 def judge(it: Evidence) -> Judgement:
-    """Judge one child: each container death and each deletion at most once."""
+    """Judge one child: each container death, each late start, each zombie and each deletion at most once."""
     generation = it.workload.generation if it.workload else 0
+    seen, paused = _with_clocks(it)
     if it.seen is None:
-        return Judgement(None, seen_now(it.pods, generation, {pod.uid for pod in it.pods if pod.is_deleting}))
-    deletions = _Deletions(it, it.seen)
-    exits = [*_deaths(it, it.seen), *deletions.exits()]
-    exits.sort(key=lambda found: GRAVITY.index(found.cause))
-    seen = seen_now(it.pods, generation, deletions.judged, deletions.open)
-    return Judgement(exits[0] if exits else None, seen, tuple(deletions.confirm.values()))
+        return Judgement(None, fitting(Seen(_all_judged(it, seen, []), generation, paused), it.replaced))
+    deletions = Deletions(it.pods, it.ghosts, it.seen, it.replaced, it.workload, it.controllers, it.fresh)
+    found = [*_deaths(it, it.seen), *_clocks(it, seen), *deletions.exits()]
+    findings = [(pod, _by_policy(it.child, exit_, pod)) for pod, exit_ in found]
+    pods = _all_judged(it, seen, findings)
+    # About these nothing could be said yet: they are remembered as they were.
+    pods |= {uid: it.seen.pods.get(uid, Known()) for uid in deletions.open}
+    failures = [(pod, exit_) for pod, exit_ in findings if exit_.action is not FailureAction.IGNORE]
+    exit_ = _enough(it, failures, pods)
+    if exit_ is not None:
+        pods = {uid: replace(known, has_failed=False) for uid, known in pods.items()}
+    return Judgement(
+        exit=exit_,
+        seen=fitting(Seen(pods, generation, paused), it.replaced),
+        without_effect=findings[0][1] if findings and exit_ is None else None,
+        failed=tuple(pod for pod, _ in failures if pod is not None),
+        abandoned=tuple(pod for pod in _present(it) if _is_abandoned(it, seen, pod)),
+        confirm=tuple(deletions.confirm.values()),
+        wake_at=min(_deadlines(it, seen), default=None),
+    )
 
 
 def judge_tree(tree: TreeView, seen: Seen | None) -> Judgement:
@@ -124,136 +103,158 @@ def judge_tree(tree: TreeView, seen: Seen | None) -> Judgement:
     uid, now = short_uid(tree.uid), str(tree.serial)
     gave_up = tree.exhausted
     if gave_up is None:
-        return Judgement(None, Seen({uid: frozenset()}))
-    remembered = Seen({uid: frozenset({now})})
+        return Judgement(None, Seen({uid: Known()}))
+    memory = Seen({uid: Known(frozenset({now}))})
     # What had given up when it was first looked at is history.
-    if seen is None or now in seen.pods.get(uid, frozenset()):
-        return Judgement(None, remembered)
+    if seen is None or now in seen.pods.get(uid, Known()).deaths:
+        return Judgement(None, memory)
     path = [part for part in (gave_up.child, gave_up.origin) if part]
-    return Judgement(
-        Exit(
-            Cause.EXHAUSTED,
-            gave_up.pod or "",
-            gave_up.container,
-            gave_up.exit_code,
-            origin="/".join(path) or None,
-            origin_cause=gave_up.origin_cause or gave_up.cause,
-        ),
-        remembered,
+    found = Exit(
+        Cause.EXHAUSTED,
+        gave_up.pod or "",
+        gave_up.container,
+        gave_up.exit_code,
+        origin="/".join(path) or None,
+        origin_cause=gave_up.origin_cause or gave_up.cause,
     )
+    return Judgement(found, memory)
 
 
-def is_down(pods: Sequence[Pod], replaced: Replaced) -> bool:
-    """Tell whether no pod is left that is Ready and not being deleted."""
-    return not any(pod.is_ready and not pod.is_deleting and not replaced.has(pod) for pod in pods)
+def _present(it: Evidence) -> list[Pod]:
+    """Return the pods whose containers are looked at: what one reports on the way out is no exit."""
+    return [pod for pod in it.pods if not pod.is_deleting and not it.replaced.has(pod)]
 
 
-def _deaths(it: Evidence, seen: Seen) -> list[Exit]:
-    found = []
-    for pod in it.pods:
-        # What a deleted pod's containers report on the way out is no exit.
-        if pod.is_deleting or it.replaced.has(pod):
-            continue
-        for death in pod.deaths:
+def _deaths(it: Evidence, seen: Seen) -> list[Finding]:
+    found: list[Finding] = []
+    for pod in _present(it):
+        for death in latest(pod):
             cause = None if seen.judged(pod, death.id) else cause_of(pod, death)
             if cause is None or (REASONS[cause] is Reason.SHUTDOWN and not is_down(it.pods, it.replaced)):
                 continue
             message = death.message or (death.reason if death.reason not in {"Error", "Completed"} else None)
-            found.append(Exit(cause, pod.name, death.container, death.exit_code, message))
+            found.append((pod, Exit(cause, pod.name, death.container, death.exit_code, message)))
     return found
 
 
-class _Deletions:
-    """Judges the pods that are gone or going."""
-
-    def __init__(self, it: Evidence, seen: Seen) -> None:
-        self.it = it
-        self.seen = seen
-        self.judged = {pod.uid for pod in it.pods if pod.is_deleting}
-        self.open: set[str] = set()
-        self.confirm: dict[str, Owner] = {}
-
-    def exits(self) -> list[Exit]:
-        """Return the exits; fill in what was judged, what is still open and whom to ask."""
-        found = [exit_ for pod in self._candidates() if (exit_ := self._judge(pod))]
-        return found or self._vanished_unseen()
-
-    def _candidates(self) -> list[Pod]:
-        """Return the pods that were there, are to go or gone, and were not judged."""
-        going = [pod for pod in self.it.pods if pod.is_deleting]
-        return [
-            pod
-            for pod in (*going, *self.it.ghosts)
-            if self.seen.knows(pod) and not self.seen.judged(pod, GONE) and not self.it.replaced.has(pod)
-        ]
-
-    def _judge(self, pod: Pod) -> Exit | None:
-        if not is_down(self.it.pods, self.it.replaced):
-            return None
-        wanted = self._was_wanted(pod)
-        if wanted is None:
-            self.judged.discard(pod.uid)
-            self.open.add(short_uid(pod.uid))
-            return None
-        if wanted:
-            return None
-        return Exit(Cause.DISRUPTED if pod.is_disrupted else Cause.DELETED, pod.name)
-
-    def _was_wanted(self, pod: Pod) -> bool | None:
-        """Tell whether the pod's controller has no use for it; None while that cannot be told."""
-        controller = self.it.controllers.get(pod.owner.uid) if pod.owner else None
-        if pod.owner is None or controller is None or controller.is_deleting:
-            return True
-        if controller.uid not in self.it.fresh:
-            self.confirm[controller.uid] = pod.owner
-            return None
-        return _WANTED[controller.kind](pod, controller, self.it.pods, self.seen)
-
-    def _vanished_unseen(self) -> list[Exit]:
-        """Judge the pods that went while nobody watched: all that is left of them is a short UID.
-
-        Only when all remembered pods are gone was the child down for certain, and only when the workload's generation
-        is the same did nobody scale it or roll it out.
-        """
-        it, workload = self.it, self.it.workload
-        known = {uid for uid, deaths in self.seen.pods.items() if GONE not in deaths}
-        present = {short_uid(pod.uid) for pod in (*it.pods, *it.ghosts)}
-        if not known or known & present or known <= it.replaced.uids or workload is None or workload.replicas == 0:
-            return []
-        if workload.is_deleting or workload.generation != self.seen.generation:
-            return []
-        return [Exit(Cause.DELETED, message="its pods were replaced while nobody watched")]
+def latest(pod: Pod) -> Sequence[Death]:
+    """Return the latest death of each container: those before it were judged, or are a part of the same exit."""
+    return tuple({(death.container, death.is_init): death for death in pod.deaths}.values())
 
 
-def _survivors(pod: Pod, pods: Sequence[Pod], seen: Seen) -> int:
-    """Count the controller's pods that it had beside the one that goes; what it made since does not count."""
-    mates = [it for it in pods if it.owner == pod.owner and it.uid != pod.uid]
-    return sum(not it.is_deleting and seen.knows(it) for it in mates)
+# Clocks: they are the operator's, and belong to one try to start the pod's containers.
 
 
-def _wanted_by_replica_set(pod: Pod, controller: Workload, pods: Sequence[Pod], seen: Seen) -> bool | None:
-    return _survivors(pod, pods, seen) >= controller.replicas
+def _with_clocks(it: Evidence) -> tuple[dict[str, Known], int | None]:
+    """Return what is known of each pod now, its clock set; and since when zombie clocks stand still."""
+    seen = it.seen or Seen()
+    now = int(it.now)
+    paused = (seen.paused or now) if it.dependency_is_down else None
+    lost = now - seen.paused if seen.paused is not None and paused is None else 0
+    return remembered((pod, _with_clock(pod, seen.of(pod) or Known(), now, lost)) for pod in it.pods), paused
 
 
-def _wanted_by_stateful_set(pod: Pod, controller: Workload, _pods: Sequence[Pod], _seen: Seen) -> bool | None:
-    ordinal = pod.name.rpartition("-")[2]
-    if ordinal.isdigit() and int(ordinal) >= controller.first_ordinal + controller.replicas:
-        return True
-    if controller.observed_generation < controller.generation:
+def _with_clock(pod: Pod, known: Known, now: int, lost: int) -> Known:
+    """Set one pod's clock.
+
+    Args:
+        pod: The pod.
+        known: What was known of it.
+        now: The time.
+        lost: For how long zombie clocks have stood still, since they run again now.
+    """
+    if pod.is_ready:
+        return replace(known, was_ready=True, has_failed=False, attempt="", since=None)
+    is_idle = not pod.is_trying and pod.dead_restarts < 0
+    if is_idle or pod.is_gated or pod.is_deleting:
+        return replace(known, attempt="", since=None)
+    if known.since is None or known.attempt != pod.attempt:
+        return replace(known, attempt=pod.attempt, since=now)
+    return replace(known, since=known.since + lost)
+
+
+def _limit(it: Evidence, known: Known, pod: Pod) -> tuple[Cause, int] | None:
+    """Return the clock that runs for a pod that is not Ready: its cause, and after how many seconds."""
+    child = it.child
+    if known.was_ready and pod.is_running and child.not_ready_seconds is not None:
+        return None if it.dependency_is_down else (Cause.ZOMBIE, child.not_ready_seconds)
+    if pod.is_trying and child.start_timeout_seconds is not None:
+        return Cause.START_FAILED, child.start_timeout_seconds
+    return None
+
+
+def _clocks(it: Evidence, seen: Mapping[str, Known]) -> list[Finding]:
+    found: list[Finding] = []
+    for pod in _present(it):
+        known = seen[short_uid(pod.uid)]
+        limit = _limit(it, known, pod)
+        if known.since is None or limit is None or _late_mark(pod) in known.deaths:
+            continue
+        if it.now - known.since >= limit[1]:
+            found.append((pod, Exit(limit[0], pod.name, message=f"not Ready for {limit[1]} s")))
+    return found
+
+
+def _late_mark(pod: Pod) -> str:
+    """Name a late start or a zombie: once for each try."""
+    return f"{LATE}{pod.attempt}"
+
+
+def _backoff(pod: Pod) -> int:
+    return KUBELET_BACKOFF_SECONDS[min(pod.dead_restarts, len(KUBELET_BACKOFF_SECONDS) - 1)] + ABANDONED_AFTER_SECONDS
+
+
+def _is_abandoned(it: Evidence, seen: Mapping[str, Known], pod: Pod) -> bool:
+    since = seen[short_uid(pod.uid)].since
+    return pod.dead_restarts >= 0 and since is not None and it.now - since >= _backoff(pod)
+
+
+def _deadlines(it: Evidence, seen: Mapping[str, Known]) -> list[float]:
+    """Return when the clocks that run will have run out."""
+    times: list[float] = []
+    for pod in _present(it):
+        since = seen[short_uid(pod.uid)].since
+        if since is None:
+            continue
+        limit = _limit(it, seen[short_uid(pod.uid)], pod)
+        times += [since + limit[1]] if limit else []
+        times += [since + _backoff(pod)] if pod.dead_restarts >= 0 else []
+    return [time for time in times if time > it.now]
+
+
+# What to remember, and whether it is enough.
+
+
+def _all_judged(it: Evidence, seen: Mapping[str, Known], findings: Sequence[Finding]) -> dict[str, Known]:
+    """Return the memory in which everything about the pods that are there is judged."""
+    late = {pod.uid for pod, found in findings if pod and found.cause in {Cause.START_FAILED, Cause.ZOMBIE}}
+    failed = {pod.uid for pod, found in findings if pod and found.action is not FailureAction.IGNORE}
+    pods = {}
+    for pod in it.pods:
+        known = seen[short_uid(pod.uid)]
+        deaths = {short_id(death.id) for death in latest(pod)} | ({GONE} if pod.is_deleting else set())
+        deaths |= {_late_mark(pod)} if pod.uid in late else {_late_mark(pod)} & known.deaths
+        has_failed = known.has_failed or pod.uid in failed
+        pods[short_uid(pod.uid)] = replace(known, deaths=frozenset(deaths), has_failed=has_failed)
+    return pods
+
+
+def _by_policy(child: Child, found: Exit, pod: Pod | None) -> Exit:
+    action, rule = matching(child, found, pod)
+    return replace(found, action=action, rule=rule)
+
+
+def _enough(it: Evidence, failures: Sequence[Finding], pods: Mapping[str, Known]) -> Exit | None:
+    """Return the gravest failure as the child's exit, if enough of its pods have failed since they were last Ready."""
+    if not failures:
         return None
-    return bool(controller.update_revision) and pod.revision != controller.update_revision
+    gravest = min((found for _, found in failures), key=_gravity)
+    gone = sum(pod is None or short_uid(pod.uid) not in pods for pod, _ in failures)
+    failed = gone + sum(known.has_failed for known in pods.values())
+    # A disruption that is an exit at all has taken the whole child down.
+    is_down_anyway = REASONS[gravest.cause] is Reason.SHUTDOWN
+    return gravest if is_down_anyway or failed >= failed_pods_needed(it.child, it.desired) else None
 
 
-def _wanted_by_daemon_set(pod: Pod, controller: Workload, pods: Sequence[Pod], seen: Seen) -> bool | None:
-    """A DaemonSet does not say its current revision: what it puts in the pod's place does."""
-    if controller.replicas == 0:
-        return True
-    heirs = [it for it in pods if it.owner == pod.owner and not it.is_deleting and not seen.knows(it)]
-    return all(it.revision != pod.revision for it in heirs) if heirs else None
-
-
-_WANTED: dict[str, Callable[[Pod, Workload, Sequence[Pod], Seen], bool | None]] = {
-    "ReplicaSet": _wanted_by_replica_set,
-    "StatefulSet": _wanted_by_stateful_set,
-    "DaemonSet": _wanted_by_daemon_set,
-}
+def _gravity(found: Exit) -> tuple[bool, int]:
+    return found.action is not FailureAction.EXHAUST, GRAVITY.index(found.cause)

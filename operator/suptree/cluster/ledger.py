@@ -8,12 +8,11 @@ from suptree.api.reasons import EventType, Reason
 from suptree.api.spec import SupervisionTreeSpec
 from suptree.api.status import Exhausted, HistoryEntry
 from suptree.cluster import narrate
-from suptree.cluster.exits import Exit
+from suptree.cluster.causes import Exit
 from suptree.cluster.record import EXHAUSTED_REASONS
 from suptree.cluster.situation import Notice
 from suptree.core.events import GaveUp, Restarting
 
-DEFAULT_RULE = "Default"
 RESET_RULE = "Reset"
 
 
@@ -68,7 +67,7 @@ class Ledger:
     def gave_up(self, decision: GaveUp, child: str, found: Exit, used: int) -> None:
         """The tree gives up: a restart is refused, or its significant children have ended."""
         self.close(Outcome.EXHAUSTED)
-        entry = self._entry(decision.operation, child, found, DEFAULT_RULE).model_copy(
+        entry = self._entry(decision.operation, child, found, found.rule).model_copy(
             update={"counted": False, "budget_used": used, "outcome": Outcome.EXHAUSTED}
         )
         reason = EXHAUSTED_REASONS[decision.ending]

@@ -1,20 +1,26 @@
 """What was already judged, small enough for the status.
 
-A pod is remembered by the first group of its UID (a random number of 32 bits), a death by the first eight letters of
-its containerID. Of a child with more than 100 pods only those are remembered that have something to remember: a pod
-that vanished unseen can then not be told from one that was never there.
+A pod is remembered by the first group of its UID (a random number of 32 bits), a death by the first eight letters of its
+containerID. Of a child with more than 100 pods, a death is remembered by 30 bits of a hash, and of its other pods a few that
+have something to remember: a pod that vanished unseen can then not be told from one that was never there, and of deaths
+that look new one in 200,000 is taken for an old one when 5,000 pods are dead.
 """
 
+from base64 import urlsafe_b64encode
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 
 from suptree.cluster.views import Pod
 
 MAX_PODS_BY_NAME = 100
+_MAX_CLOCKS = 200
+"""Of a larger child: how many pods are remembered with more than their deaths."""
+_HASH = 5
 GONE = "-"
 """Stands among a pod's deaths for its deletion."""
-_MAX_DEATHS = 1500
-"""With 5,000 pods that all died, the status must still fit: the rest is judged by what a later death shows."""
+LATE = "late"
+"""Stands among a pod's deaths for a start that took too long, or for a zombie: judged once an attempt."""
 
 
 def short_uid(uid: str) -> str:
@@ -27,57 +33,111 @@ def short_id(container_id: str) -> str:
     return container_id.rpartition("/")[2][:8]
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What is remembered of one child's pods."""
-
-    pods: Mapping[str, frozenset[str]]
-    """Short UID -> short ids of the deaths that were judged."""
-    generation: int = 0
-    """Generation of the child's workload at that time: unchanged, nobody scaled it or rolled it out."""
-
-    def knows(self, pod: Pod) -> bool:
-        """Tell whether the pod was there before."""
-        return short_uid(pod.uid) in self.pods
-
-    def judged(self, pod: Pod, what: str) -> bool:
-        """Tell whether that death of the pod (a containerID, or `GONE`) was judged."""
-        return short_id(what) in self.pods.get(short_uid(pod.uid), frozenset())
-
-
-def seen_now(pods: Iterable[Pod], generation: int, gone: Collection[str] = (), open_: Collection[str] = ()) -> Seen:
-    """Return the memory after these pods were judged.
+def hashed(uid: str, death: str) -> str:
+    """Return what is remembered of a death in a large child.
 
     Args:
-        pods: All pods that are there.
-        generation: The generation of the child's workload.
-        gone: UIDs of pods among them whose deletion was judged.
-        open_: Short UIDs of pods that are no longer there and about which nothing could be said yet.
+        uid: Short UID of the pod.
+        death: Short id of the death.
     """
-    found = {
-        short_uid(pod.uid): frozenset(
-            [short_id(death.id) for death in pod.deaths] + ([GONE] if pod.uid in gone else [])
-        )
-        for pod in pods
-    }
-    if len(found) > MAX_PODS_BY_NAME:
-        found = dict([(uid, deaths) for uid, deaths in found.items() if deaths][:_MAX_DEATHS])
-    return Seen({**dict.fromkeys(open_, frozenset()), **found}, generation)
+    return urlsafe_b64encode(blake2b(f"{uid}{death}".encode(), digest_size=4).digest()).decode()[:_HASH]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is remembered of one pod."""
+
+    deaths: frozenset[str] = frozenset()
+    """Short ids of the deaths that were judged, `GONE`, `LATE`."""
+    was_ready: bool = False
+    has_failed: bool = False
+    """Whether it died and was not Ready since, and the child's failure is still to come (`minFailedPods`)."""
+    attempt: str = ""
+    """The try to start it that its clock belongs to."""
+    since: int | None = None
+    """When it was first seen Not Ready in that try (seconds since the epoch, by the operator's clock)."""
+
+    @property
+    def is_worth_it(self) -> bool:
+        """Whether there is more to remember than that it was there, and that its containers died."""
+        marks = any(death == GONE or death.startswith(LATE) for death in self.deaths)
+        return marks or self.has_failed or self.since is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is remembered of one child."""
+
+    pods: Mapping[str, Known] = field(default_factory=dict)
+    """By short UID."""
+    generation: int = 0
+    """Generation of the child's workload at that time: unchanged, nobody scaled it or rolled it out."""
+    paused: int | None = None
+    """Since when the zombie clocks stand still, because the child's dependency is down (seconds since the epoch)."""
+
+    digest: frozenset[str] = frozenset()
+    """Of a large child: hashes of the deaths that were judged."""
+
+    def of(self, pod: Pod) -> Known | None:
+        """Return what is remembered of the pod; None if it was not there before."""
+        return self.pods.get(short_uid(pod.uid))
+
+    def judged(self, pod: Pod, what: str) -> bool:
+        """Tell whether that death of the pod (a containerID, `GONE` or `LATE`) was judged."""
+        known = self.of(pod)
+        if known is not None and short_id(what) in known.deaths:
+            return True
+        return bool(self.digest) and hashed(short_uid(pod.uid), short_id(what)) in self.digest
+
+
+def fitting(seen: Seen, replaced: "Replaced") -> Seen:
+    """Return the memory so that the status has room for it.
+
+    Of a large child nothing is remembered about the pods that are being replaced: nothing that they do is looked at.
+    """
+    if len(seen.pods) <= MAX_PODS_BY_NAME:
+        return seen
+    left = {uid: known for uid, known in seen.pods.items() if uid not in replaced.uids}
+    digest = frozenset(hashed(uid, death) for uid, known in left.items() for death in known.deaths)
+    clocks = [(uid, known) for uid, known in left.items() if known.is_worth_it]
+    return replace(seen, pods=dict(clocks[:_MAX_CLOCKS]), digest=digest)
 
 
 def encode(seen: Seen) -> str:
-    """Write the memory as `generation;uid.death.death,uid`."""
-    pods = ",".join(".".join([uid, *sorted(deaths)]) for uid, deaths in sorted(seen.pods.items()))
-    return f"{seen.generation};{pods}"
+    """Write the memory as `generation/paused~hashes;pod,pod`, a pod as `uid.death.death+flags:attempt@since`."""
+    head = f"{seen.generation}" + (f"/{seen.paused}" if seen.paused is not None else "")
+    head += f"~{''.join(sorted(seen.digest))}" if seen.digest else ""
+    return f"{head};{','.join(_encode(uid, known) for uid, known in sorted(seen.pods.items()))}"
+
+
+def _encode(uid: str, known: Known) -> str:
+    text = ".".join([uid, *sorted(known.deaths)])
+    flags = ("r" if known.was_ready else "") + ("f" if known.has_failed else "")
+    text += f"+{flags}" if flags else ""
+    return text + (f":{known.attempt}@{known.since}" if known.since is not None else "")
 
 
 def decode(text: str | None) -> Seen | None:
     """Read what `encode` wrote; None for a child that was never looked at."""
     if text is None:
         return None
-    generation, _, pods = text.partition(";")
-    parts = [pod.split(".") for pod in pods.split(",") if pod]
-    return Seen({uid: frozenset(deaths) for uid, *deaths in parts}, int(generation or 0))
+    head, _, pods = text.partition(";")
+    head, _, hashes = head.partition("~")
+    generation, _, paused = head.partition("/")
+    return Seen(
+        pods=dict(map(_decode, filter(None, pods.split(",")))),
+        generation=int(generation or 0),
+        paused=int(paused) if paused else None,
+        digest=frozenset(hashes[at : at + _HASH] for at in range(0, len(hashes), _HASH)),
+    )
+
+
+def _decode(text: str) -> tuple[str, Known]:
+    text, _, clock = text.partition(":")
+    attempt, _, since = clock.partition("@")
+    text, _, flags = text.partition("+")
+    uid, *deaths = text.split(".")
+    return uid, Known(frozenset(deaths), "r" in flags, "f" in flags, attempt, int(since) if since else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +152,10 @@ class Replaced:
     def has(self, pod: Pod) -> bool:
         """Tell whether the pod is to be replaced."""
         return pod.created <= self.newest and short_uid(pod.uid) in self.uids
+
+    def __or__(self, other: "Replaced") -> "Replaced":
+        """Return both decisions as one."""
+        return Replaced(self.uids | other.uids, max(self.newest, other.newest))
 
 
 def replaced(pods: Collection[Pod]) -> Replaced:
@@ -108,3 +172,8 @@ def decode_replaced(text: str) -> Replaced:
     """Read what `encode_replaced` wrote."""
     newest, _, uids = text.partition(";")
     return Replaced(frozenset(uids[at : at + 8] for at in range(0, len(uids), 8)), newest)
+
+
+def remembered(pods: Iterable[tuple[Pod, Known]]) -> dict[str, Known]:
+    """Return the memory of these pods, by short UID."""
+    return {short_uid(pod.uid): known for pod, known in pods}

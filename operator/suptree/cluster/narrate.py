@@ -7,7 +7,7 @@ from suptree.api.reasons import Reason
 from suptree.api.spec import SupervisionTreeSpec
 from suptree.api.status import Exhausted, HistoryEntry
 from suptree.api.words import Word
-from suptree.cluster.exits import Exit
+from suptree.cluster.causes import Exit
 
 _VERBS: dict[Cause, str] = {
     Cause.CRASH: "crashed",
@@ -67,6 +67,7 @@ def exhausted(spec: SupervisionTreeSpec, entry: HistoryEntry, reason: ExhaustedR
     limit = {
         ExhaustedReason.BUDGET_EXHAUSTED: f"the budget of {spec.intensity} restarts in {spec.period_seconds} s is spent",
         ExhaustedReason.DISRUPTION_STORM: f"there were too many disruptions in {spec.period_seconds} s",
+        ExhaustedReason.FAILURE_POLICY: f"{entry.rule} says that a restart cannot help",
         ExhaustedReason.AUTO_SHUTDOWN: f"autoShutdown is {spec.auto_shutdown}",
         ExhaustedReason.STARTUP_FAILED: "the tree was being started",
     }.get(reason, str(reason))

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from suptree.api.child import Child
+from suptree.api.choices import Replacement
 from suptree.cluster.children import ChildView, is_nothing_to_start, is_up
 from suptree.cluster.memory import Replaced
 from suptree.cluster.record import Work
@@ -25,6 +27,8 @@ class Progress:
     state: State
     work: Work
     views: Mapping[str, ChildView]
+    children: Mapping[str, Child]
+    """As the spec has them."""
     now: float
     jitter: float
     is_acting: bool
@@ -62,14 +66,23 @@ class Progress:
         return [pod for pod in self.views[name].pods if mine.has(pod)]
 
     def _has_stopped(self, name: str) -> bool:
+        if self._goes_one_by_one(name):
+            return True  # Its pods are replaced where it stands in the start order.
         tree = self.views[name].tree
         return not self._left(name) and (tree is None or not tree.is_acting or tree.is_down)
+
+    def _goes_one_by_one(self, name: str) -> bool:
+        op = self.state.operation
+        is_restart = op is not None and op.kind is Kind.RESTART
+        return is_restart and self.children[name].replacement is Replacement.ONE_BY_ONE
 
     def _has_started(self, name: str) -> bool:
         view, op = self.views[name], self.state.operation
         if view.tree is not None and op is not None and view.tree.is_acting and view.tree.incarnation != op.id:
             return False
-        return is_nothing_to_start(view) or is_up(view, self.replaced(name))
+        if is_nothing_to_start(view):
+            return True
+        return is_up(view, self.replaced(name)) and not self._left(name)
 
     def being_stopped(self) -> tuple[str, ...]:
         """Return the children that are being stopped now."""
@@ -89,12 +102,25 @@ class Progress:
             return self.sup.ordering is not Ordering.PARALLEL or op.kind is not Kind.RESTART
         return self.state.life(name) in {Life.STOPPED, Life.REMOVED}
 
-    def deletes(self, grace: Mapping[str, int | None]) -> Iterable[Delete]:
+    def deletes(self) -> Iterable[Delete]:
         """Return the pods to delete, each with its child's grace period."""
-        for name in self.being_stopped() if self.is_acting else ():
-            for pod in self._left(name):
+        for name in (*self.being_stopped(), *self.being_started()) if self.is_acting else ():
+            for pod in self._next(name) if self._goes_one_by_one(name) else self._left(name):
                 if not pod.is_deleting:
-                    yield Delete(pod, grace[name])
+                    yield Delete(pod, self.children[name].shutdown_seconds)
+
+    def _next(self, name: str) -> list[Pod]:
+        """Return the one pod of a child that goes one by one: the next when all the others are Ready.
+
+        A pod that is not Ready anyway goes first; then the last in the alphabet, as a StatefulSet's update does.
+        """
+        view, left = self.views[name], self._left(name)
+        failed = [pod for pod in left if not pod.is_ready]
+        new_ready = sum(pod.is_ready and not pod.is_deleting for pod in view.pods if not self.replaced(name).has(pod))
+        gone = view.desired - len(left)
+        if any(pod.is_deleting for pod in view.pods) or new_ready < gone or name not in self.being_started():
+            return []
+        return sorted(failed or left, key=lambda pod: pod.name)[-1:]
 
     def held(self) -> Iterable[tuple[str, Pod]]:
         """Return the pods that wait, each with its child."""

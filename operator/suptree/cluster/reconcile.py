@@ -7,7 +7,7 @@ and only then is it said what to persist and, after that, what to do.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from suptree.api.choices import AutoShutdown, Mode, OnExhausted, Ordering
+from suptree.api.choices import AutoShutdown, FailureAction, Mode, OnExhausted, Ordering
 from suptree.api.model import from_time, to_time
 from suptree.api.outcomes import Cause
 from suptree.api.outcomes import Outcome as HistoryOutcome
@@ -15,16 +15,17 @@ from suptree.api.reasons import EventType, Reason
 from suptree.api.spec import SupervisionTreeSpec
 from suptree.api.status import LastExit, SupervisionTreeStatus
 from suptree.cluster import narrate, record, report
-from suptree.cluster.children import ChildView, is_up
-from suptree.cluster.exits import Evidence, Exit, judge, judge_tree
-from suptree.cluster.ledger import DEFAULT_RULE, RESET_RULE, Ledger
+from suptree.cluster.causes import IN_PLACE, Exit
+from suptree.cluster.children import ChildView, is_up, ready_pods
+from suptree.cluster.exits import Evidence, Judgement, judge, judge_tree
+from suptree.cluster.ledger import RESET_RULE, Ledger
 from suptree.cluster.memory import Replaced, decode, encode, replaced
 from suptree.cluster.progress import Progress
 from suptree.cluster.situation import Notice, Plan, Release, Situation
 from suptree.cluster.trees import Parent, Wish
-from suptree.cluster.views import Owner
+from suptree.cluster.views import Owner, Pod
 from suptree.core import budget, events
-from suptree.core.effects import is_under_way
+from suptree.core.effects import is_starting, is_under_way
 from suptree.core.machine import step
 from suptree.core.spec import Strategy
 from suptree.core.state import Ending, Kind, Life, State, adopted, created
@@ -64,6 +65,7 @@ class _Decision:
         keeps_down = has_parent or spec.on_exhausted is OnExhausted.HOLD or spec.auto_shutdown is not AutoShutdown.NEVER
         self.is_gated = self.is_acting and (spec.ordering is Ordering.ORDERED or keeps_down)
         self.views = {view.name: view for view in it.children}
+        self.children = {child.name: child for child in spec.children}
         self.old = {child.name: child for child in before.children}
         self.state: State = adopted(self.sup) if before.serial is None else record.read(before, self.sup)
         self.work = record.read_work(before) if self.state.operation else record.Work()
@@ -73,6 +75,7 @@ class _Decision:
         self.last_exits: dict[str, LastExit] = {}
         self.seen: dict[str, str | None] = {}
         self.confirm: list[Owner] = []
+        self.deadlines: list[float] = []
         self.incarnation = before.incarnation
 
     def plan(self) -> Plan:
@@ -84,10 +87,9 @@ class _Decision:
             self._judge(self.views[child.name])
         self._move_on()
         progress = self._progress()
-        grace = {child.name: child.shutdown_seconds for child in self.spec.children}
         return Plan(
             status=report.status(self.it, self.spec, self.before, self._outcome()),
-            deletes=tuple(progress.deletes(grace)),
+            deletes=tuple(progress.deletes()),
             releases=tuple(progress.releases()),
             notices=(*self.ledger.notices, *self._held_notices(progress)),
             confirm=tuple(self.confirm),
@@ -144,6 +146,11 @@ class _Decision:
         before = self.state.operation
         self.state, decision = step(self.sup, self.state, event)
         op = self.state.operation
+        if op is None and before is not None and self.state.ending is not None and before.kind is Kind.RESTART:
+            # Parked in the middle of a restart in place: the pods of that child were never stopped.
+            for name in set(before.stop + before.start) - set(self.work.replaced):
+                if self.state.life(name) is Life.STOPPED:
+                    self.state = self.state.with_life(name, Life.ALIVE)
         if op is not None and op.kind is Kind.SHUTDOWN and (before is None or before.kind is not Kind.SHUTDOWN):
             self.work = record.Work(tuple(reversed(op.stop)), to_time(self.it.now))
             self._replace(op.stop)
@@ -166,7 +173,8 @@ class _Decision:
             cause = exhausted.cause if exhausted and exhausted.cause else Cause.START_FAILED
             evidence = Exit(cause, (exhausted.pod if exhausted else None) or "")
             name = exhausted.child if exhausted and exhausted.child else decision.members[0]
-            self._begin(decision, name, evidence, RESET_RULE, in_place=False)
+            self._begin(decision, name, evidence, RESET_RULE)
+            self._replace(decision.members)
 
     def _why_reset(self) -> str:
         """Say who wants the tree to go on; empty when nobody does."""
@@ -202,9 +210,13 @@ class _Decision:
         else:
             judgement = judge(
                 Evidence(
+                    child=self.children[view.name],
                     pods=view.pods,
                     seen=seen,
+                    now=self.it.now,
+                    desired=view.desired,
                     replaced=self._progress().replaced(view.name),
+                    dependency_is_down=self._dependency_is_down(view.name),
                     workload=view.workload,
                     controllers=self.it.controllers,
                     fresh=self.it.fresh,
@@ -213,17 +225,31 @@ class _Decision:
             )
         self.seen[view.name] = encode(judgement.seen)
         self.confirm += judgement.confirm
+        self.deadlines += [judgement.wake_at] if judgement.wake_at is not None else []
+        if judgement.without_effect:
+            self._remember_exit(view.name, judgement.without_effect)
         if judgement.exit:
-            self._exited(view.name, judgement.exit)
+            self._exited(view.name, judgement)
         elif self._runs_again(view):
             self._step(events.Started(view.name))
+        if judgement.abandoned and is_starting(self.sup, self.state.operation, view.name):
+            # Nobody else restarts it: replaced as a part of the same restart.
+            self._replace_pods(view.name, judgement.abandoned)
+
+    def _dependency_is_down(self, name: str) -> bool:
+        """Tell whether an earlier child, on which this one depends under RestForOne, has no Ready pod."""
+        if self.sup.strategy is not Strategy.REST_FOR_ONE:
+            return False
+        earlier = [child.name for child in self.spec.children]
+        earlier = earlier[: earlier.index(name)]
+        return any(self.views[it].desired > 0 and ready_pods(self.views[it], Replaced()) == 0 for it in earlier)
 
     def _runs_again(self, view: ChildView) -> bool:
         """Tell whether a child is back that nobody started: its own controller, or the kubelet, brings it back."""
         is_idle = not is_under_way(self.state.operation, view.name)
         return is_idle and self.state.life(view.name) is not Life.ALIVE and is_up(view, Replaced())
 
-    def _exited(self, name: str, found: Exit) -> None:
+    def _remember_exit(self, name: str, found: Exit) -> None:
         self.last_exits[name] = LastExit(
             cause=found.cause,
             pod=found.pod or None,
@@ -234,32 +260,56 @@ class _Decision:
             origin=found.origin,
             origin_cause=found.origin_cause,
         )
-        in_place = self._is_in_place(name)
-        event = events.Exited(name, found.reason, self.it.now, found.is_counted, self.it.jitter, in_place)
-        self._feed(event, found)
 
-    def _is_in_place(self, name: str) -> bool:
-        """Tell whether the child is restarted already: by the kubelet, or by its own controller.
+    def _exited(self, name: str, judgement: Judgement) -> None:
+        found = judgement.exit
+        assert found is not None  # noqa: S101 - for the type checker; the caller looked
+        self._remember_exit(name, found)
+        event = events.Exited(
+            name,
+            found.reason,
+            self.it.now,
+            counted=found.is_counted,
+            jitter=self.it.jitter,
+            in_place=self._is_in_place(name, found),
+            fatal=found.action is FailureAction.EXHAUST,
+        )
+        self._feed(event, found, judgement.failed)
 
-        That is so when the slice is that child alone. OneForAll takes all pods along, also those of its only child.
+    def _is_alone(self, name: str) -> bool:
+        """Tell whether a restart concerns only the pods of the child that failed.
+
+        OneForAll takes all pods along, also those of its only child.
         """
-        if self.views[name].tree is not None:
-            return False  # A tree that has given up does not come back by itself.
+        if name not in self.state.names:
+            return True
         takes_others = self.sup.strategy is Strategy.ONE_FOR_ALL and len(self.views[name].pods) > 1
         return slice_of(self.sup.strategy, self.state.names, name) == (name,) and not takes_others
 
-    def _feed(self, event: events.Event, found: Exit | None = None) -> None:
+    def _is_in_place(self, name: str, found: Exit) -> bool:
+        """Tell whether the child is restarted already: by the kubelet, or by its own controller."""
+        return self._is_alone(name) and found.cause in IN_PLACE and self.views[name].tree is None
+
+    def _feed(self, event: events.Event, found: Exit | None = None, failed: Iterable[Pod] = ()) -> None:
         """Give the core an event, and write down what it decides."""
         decision = self._step(event)
         if isinstance(event, events.Exited | events.Retry):
             evidence = found or self._last_known(event.child)
             if isinstance(decision, events.Restarting):
-                self._begin(decision, event.child, evidence, DEFAULT_RULE, in_place=event.in_place)
+                self._begin(decision, event.child, evidence, evidence.rule)
+                if self._is_alone(event.child) and not event.in_place:
+                    self._replace_pods(event.child, failed)
+                elif not event.in_place and self._is_active():
+                    self._replace(decision.members)
             elif isinstance(decision, events.GaveUp):
                 self.ledger.gave_up(decision, event.child, evidence, len(self.state.window))
-        op = self.state.operation
-        if isinstance(event, events.Due) and op is not None and op.until is None:
-            self._replace(op.stop)
+        if isinstance(event, events.Due) and self._is_active():
+            waiting = self.state.operation.stop if self.state.operation else ()
+            self._replace(name for name in waiting if name not in self.work.replaced)
+
+    def _is_active(self) -> bool:
+        """Tell whether there is an operation that does not back off."""
+        return self.state.operation is not None and self.state.operation.until is None
 
     def _last_known(self, name: str) -> Exit:
         last = self.last_exits.get(name) or (self.old[name].last_exit if name in self.old else None)
@@ -271,15 +321,17 @@ class _Decision:
 
     # The operation.
 
-    def _begin(self, decision: events.Restarting, name: str, found: Exit, rule: str, *, in_place: bool) -> None:
-        """Take up a restart: write its history, and decide which pods it replaces."""
+    def _begin(self, decision: events.Restarting, name: str, found: Exit, rule: str) -> None:
+        """Take up a restart: write its history."""
         self.ledger.began(decision, name, found, rule, len(self.state.window))
         members = {*self.work.slice, *decision.members}
         order = tuple(child.name for child in self.sup.children if child.name in members)
         self.work = record.Work(order, to_time(self.it.now), self.work.replaced)
-        op = self.state.operation
-        if op is not None and op.until is None and not in_place:
-            self._replace(decision.members)
+
+    def _replace_pods(self, name: str, pods: Iterable[Pod]) -> None:
+        """Decide that these pods of one child are replaced, besides those that are already."""
+        mine = self.work.replaced.get(name, Replaced()) | replaced(list(pods))
+        self.work = replace(self.work, replaced={**self.work.replaced, name: mine})
 
     def _replace(self, members: Iterable[str]) -> None:
         """Decide which pods are replaced: those that ever started a container; the others are fresh already."""
@@ -308,6 +360,7 @@ class _Decision:
             self.state,
             self.work,
             self.views,
+            self.children,
             self.it.now,
             self.it.jitter,
             is_acting=self.is_acting,
@@ -324,7 +377,7 @@ class _Decision:
                 yield Notice(EventType.WARNING, Reason.HELD, message, f"held-{pod.uid}", pod)
 
     def _wake_at(self, progress: Progress) -> float | None:
-        times = progress.deadlines()
+        times = [*progress.deadlines(), *self.deadlines]
         # The budget in the status falls when an entry leaves the window.
         times += [
             min(window) + self.spec.period_seconds + 1 for window in (self.state.window, self.state.uncounted) if window

@@ -7,6 +7,7 @@ the core needs are marked internal in the API.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from suptree.api.choices import AfterCompletion
 from suptree.api.choices import OnExhausted as OnExhaustedChoice
 from suptree.api.choices import Ordering as OrderingChoice
 from suptree.api.model import from_time, to_time
@@ -20,6 +21,7 @@ from suptree.core.state import Ending, Kind, Life, Operation, State
 EXHAUSTED_REASONS: dict[Ending, ExhaustedReason] = {
     Ending.INTENSITY: ExhaustedReason.BUDGET_EXHAUSTED,
     Ending.STORM: ExhaustedReason.DISRUPTION_STORM,
+    Ending.POLICY: ExhaustedReason.FAILURE_POLICY,
     Ending.AUTO_SHUTDOWN: ExhaustedReason.AUTO_SHUTDOWN,
     Ending.START_FAILED: ExhaustedReason.STARTUP_FAILED,
 }
@@ -36,7 +38,12 @@ def supervisor_of(spec: SupervisionTreeSpec, *, is_gate_installed: bool, has_par
     if spec.ordering is OrderingChoice.ORDERED and not is_gate_installed:
         ordering = Ordering.ONE_AT_A_TIME
     return Supervisor(
-        children=tuple(Child(child.name, Restart(child.restart), child.significant) for child in spec.children),
+        children=tuple(
+            Child(
+                child.name, Restart(child.restart), child.significant, child.after_completion is AfterCompletion.RERUN
+            )
+            for child in spec.children
+        ),
         strategy=Strategy(spec.strategy),
         intensity=spec.intensity,
         period=spec.period_seconds,

@@ -1,6 +1,6 @@
 """Pods and workloads, cut down to what Suptree looks at: frozen values, so that two views can be compared."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any
@@ -66,6 +66,16 @@ class Pod:
     is_disrupted: bool
     """Whether Kubernetes marked it as the target of a disruption (eviction, preemption, node shutdown)."""
     node: str
+    conditions: tuple[tuple[str, str], ...]
+    """Type and status of its conditions."""
+    attempt: str
+    """Which try to start its containers this is: it changes with each start, end and restart of one of them."""
+    is_trying: bool
+    """Whether a container runs, or fails to be run (as opposed to waiting for its image, its node or its back-off)."""
+    is_running: bool
+    """Whether all its containers run."""
+    dead_restarts: int
+    """The restart count of a container that has died and does not run again yet; -1 when there is none."""
 
     @property
     def is_deleting(self) -> bool:
@@ -119,6 +129,11 @@ def pod_of(raw: Raw) -> Pod:
         phase=intern(status.get("phase") or ""),
         is_disrupted=_condition(status, "DisruptionTarget") == "True",
         node=intern(spec.get("nodeName") or ""),
+        conditions=tuple((intern(it["type"]), intern(it["status"])) for it in status.get("conditions") or ()),
+        attempt=_attempt(statuses),
+        is_trying=any(_is_trying(container) for container in statuses),
+        is_running=_all_run(status.get("containerStatuses") or ()),
+        dead_restarts=max(map(_dead_restarts, status.get("containerStatuses") or ()), default=-1),
     )
 
 
@@ -196,6 +211,33 @@ def _deaths_of(container: Raw, *, is_init: bool) -> list[Death]:
                 is_init=is_init,
             )
     return list(found.values())
+
+
+def _kind(container: Raw) -> str:
+    return str(next(iter(container.get("state") or {"waiting": {}})))
+
+
+def _attempt(statuses: list[Raw]) -> str:
+    return "".join(f"{_kind(container)[0]}{container.get('restartCount') or 0}" for container in statuses)
+
+
+_FAILING = frozenset({"RunContainerError", "StartError", "CreateContainerError", "CreateContainerConfigError"})
+
+
+def _is_trying(container: Raw) -> bool:
+    state = container.get("state") or {}
+    return "running" in state or (state.get("waiting") or {}).get("reason") in _FAILING
+
+
+def _all_run(containers: Sequence[Raw]) -> bool:
+    return bool(containers) and all("running" in (container.get("state") or {}) for container in containers)
+
+
+def _dead_restarts(container: Raw) -> int:
+    """Return the restart count of a container that is dead and to be restarted; -1 of any other."""
+    state = container.get("state") or {}
+    backs_off = (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff"
+    return int(container.get("restartCount") or 0) if backs_off or "terminated" in state else -1
 
 
 _OBSTACLES = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})

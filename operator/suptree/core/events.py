@@ -32,6 +32,8 @@ class Exited:
     """From 0 to 1."""
     in_place: bool = False
     """Whether somebody else restarts the child already, at a pace of their own: no backoff is added."""
+    fatal: bool = False
+    """Whether a restart cannot help: the supervisor gives up at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Retry:
     counted: bool = True
     jitter: float = 0
     in_place: bool = False
+    fatal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

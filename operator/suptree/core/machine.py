@@ -84,7 +84,11 @@ def _exited_under_way(sup: Supervisor, state: State, event: Exited) -> tuple[Sta
     failed = _start_failed(sup, state, event.child)
     if failed.ending is not None:
         return failed, GaveUp(failed.serial, failed.ending)
-    return _retry(sup, failed, Retry(event.child, event.now, event.counted, event.jitter, event.in_place))
+    return _retry(sup, failed, _attempt(event))
+
+
+def _attempt(event: Exited) -> Retry:
+    return Retry(event.child, event.now, event.counted, event.jitter, event.in_place, event.fatal)
 
 
 def _let_go(sup: Supervisor, state: State, name: str) -> tuple[State, Decision]:
@@ -140,6 +144,8 @@ def _record(
     sup: Supervisor, state: State, event: Exited | Retry
 ) -> tuple[tuple[float, ...], tuple[float, ...], Ending | None]:
     """Return both windows with the restart on record, or without it and why it is refused."""
+    if event.fatal:
+        return state.window, state.uncounted, Ending.POLICY
     if event.counted:
         window = budget.add(state.window, event.now, sup.period)
         if budget.is_exceeded(window, sup.intensity):
@@ -153,15 +159,19 @@ def _record(
 
 def _reset(sup: Supervisor, state: State, child: str | None) -> tuple[State, Decision]:
     """Begin anew with empty windows; what was stopped is started, and the restart that was refused is carried out."""
-    waiting = {name for name, life in state.children if life in {Life.STOPPED, Life.RESTARTING}}
-    state = replace(state, window=(), uncounted=(), retries=(), ending=None)
+    if state.ending is None:
+        return replace(state, window=(), uncounted=()), Progress()
+    stopping = state.operation.stop if state.operation else ()
+    waiting = {name for name, life in state.children if life is Life.STOPPED or name in stopping}
     for name, life in state.children:
         if life in FORGOTTEN:
             state = state.with_life(name, Life.ALIVE)
     if child is not None:
+        state = state.with_life(child, Life.ALIVE)  # It is dead, but its work is not done.
         waiting |= {*slice_of(sup.strategy, state.names, child)}
     members = tuple(name for name in state.names if name in waiting)
-    if not members or (child is None and state.operation is not None):
+    state = replace(state, window=(), uncounted=(), retries=(), ending=None, operation=None)
+    if not members:
         return state, Progress()
     state = _widen(sup, _next(state), members, None)
     return state, Restarting(state.serial, members, counted=False)
@@ -189,6 +199,8 @@ def _begin(state: State, kind: Kind, stop: tuple[str, ...] = (), start: tuple[st
 def _widen(sup: Supervisor, state: State, members: tuple[str, ...], until: float | None) -> State:
     """Begin the restart of `members`, together with what an operation under way still has to do."""
     old = state.operation or Operation(state.serial, Kind.RESTART)
+    done = {name for name, life in state.children if life is Life.UNDEFINED and not sup.child(name).reruns}
+    members = tuple(name for name in members if name not in done)
     stop = {*old.stop, *members}
     start = {*old.start, *(n for n in members if sup.child(n).restart is not Restart.TEMPORARY)}
     waits = [time for time in (old.until, until) if time is not None]
@@ -222,8 +234,11 @@ def _stopped(sup: Supervisor, state: State, name: str) -> State:
 
 
 def _started(state: State, name: str) -> State:
-    if state.ending is not None or (state.operation is not None and name in state.operation.stop):
+    op = state.operation
+    if state.ending is not None or (op is not None and name in op.stop):
         return state
+    if state.life(name) is Life.RESTARTING and not is_under_way(op, name):
+        return state  # Its next attempt is to come, and takes its group along.
     return _off_lists(state.with_life(name, Life.ALIVE), name)
 
 

@@ -57,6 +57,8 @@ class Child:
     name: str
     restart: Restart = Restart.PERMANENT
     significant: bool = False
+    reruns: bool = True
+    """Whether a restart of its group starts it again when it had ended normally (OTP rule 9)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ class Ending(StrEnum):
     """More counted restarts than the intensity allows."""
     STORM = "storm"
     """More uncounted restarts than their own window allows."""
+    POLICY = "policy"
+    """An exit after which a restart cannot help."""
     AUTO_SHUTDOWN = "auto_shutdown"
     """Its significant children ended."""
     START_FAILED = "start_failed"
