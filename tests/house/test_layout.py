@@ -47,7 +47,7 @@ def test_the_operator_directory_is_no_package() -> None:
     [
         "operator",
         "tests",
-        pytest.param("e2e", marks=pytest.mark.xfail(strict=True, reason="e2e/test_gate.py is longer")),
+        "e2e",
     ],
 )
 def test_no_file_is_too_long_to_be_read(where: str) -> None:

@@ -86,7 +86,7 @@ def judge(it: Evidence) -> Judgement:
     failures = [(pod, exit_) for pod, exit_ in findings if exit_.action is not FailureAction.IGNORE]
     exit_ = _enough(it, failures, pods)
     if exit_ is not None:
-        pods = {uid: replace(known, has_failed=False) for uid, known in pods.items()}
+        pods = {uid: replace(it, has_failed=False) if it.has_failed else it for uid, it in pods.items()}
     return Judgement(
         exit=exit_,
         seen=fitting(Seen(pods, generation, paused), it.replaced),
@@ -139,7 +139,7 @@ def _deaths(it: Evidence, seen: Seen) -> list[Finding]:
 
 def latest(pod: Pod) -> Sequence[Death]:
     """Return the latest death of each container: those before it were judged, or are a part of the same exit."""
-    return tuple({(death.container, death.is_init): death for death in pod.deaths}.values())
+    return tuple({(death.container, death.is_init): death for death in pod.deaths}.values()) if pod.deaths else ()
 
 
 # Clocks: they are the operator's, and belong to one try to start the pod's containers.
@@ -154,6 +154,9 @@ def _with_clocks(it: Evidence) -> tuple[dict[str, Known], int | None]:
     return remembered((pod, _with_clock(pod, seen.of(pod) or Known(), now, lost)) for pod in it.pods), paused
 
 
+_READY = Known(was_ready=True)
+
+
 def _with_clock(pod: Pod, known: Known, now: int, lost: int) -> Known:
     """Set one pod's clock.
 
@@ -164,13 +167,13 @@ def _with_clock(pod: Pod, known: Known, now: int, lost: int) -> Known:
         lost: For how long zombie clocks have stood still, since they run again now.
     """
     if pod.is_ready:
-        return replace(known, was_ready=True, has_failed=False, attempt="", since=None)
+        return _READY if not known.deaths else Known(known.deaths, was_ready=True)
     is_idle = not pod.is_trying and pod.dead_restarts < 0
     if is_idle or pod.is_gated or pod.is_deleting:
-        return replace(known, attempt="", since=None)
+        return replace(known, attempt="", since=None) if known.since is not None else known
     if known.since is None or known.attempt != pod.attempt:
         return replace(known, attempt=pod.attempt, since=now)
-    return replace(known, since=known.since + lost)
+    return replace(known, since=known.since + lost) if lost else known
 
 
 def _limit(it: Evidence, known: Known, pod: Pod) -> tuple[Cause, int] | None:
@@ -231,11 +234,13 @@ def _all_judged(it: Evidence, seen: Mapping[str, Known], findings: Sequence[Find
     failed = {pod.uid for pod, found in findings if pod and found.action is not FailureAction.IGNORE}
     pods = {}
     for pod in it.pods:
-        known = seen[short_uid(pod.uid)]
-        deaths = {short_id(death.id) for death in latest(pod)} | ({GONE} if pod.is_deleting else set())
-        deaths |= {_late_mark(pod)} if pod.uid in late else {_late_mark(pod)} & known.deaths
-        has_failed = known.has_failed or pod.uid in failed
-        pods[short_uid(pod.uid)] = replace(known, deaths=frozenset(deaths), has_failed=has_failed)
+        uid = short_uid(pod.uid)
+        known = pods[uid] = seen[uid]
+        if pod.deaths or pod.is_deleting or known.deaths or pod.uid in failed or pod.uid in late:
+            deaths = {short_id(death.id) for death in latest(pod)} | ({GONE} if pod.is_deleting else set())
+            deaths |= {_late_mark(pod)} if pod.uid in late else {_late_mark(pod)} & known.deaths
+            has_failed = known.has_failed or pod.uid in failed
+            pods[uid] = replace(known, deaths=frozenset(deaths), has_failed=has_failed)
     return pods
 
 

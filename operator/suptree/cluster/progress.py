@@ -63,6 +63,8 @@ class Progress:
 
     def _left(self, name: str) -> list[Pod]:
         mine = self.replaced(name)
+        if not mine.uids:
+            return []
         return [pod for pod in self.views[name].pods if mine.has(pod)]
 
     def _has_stopped(self, name: str) -> bool:

@@ -1,0 +1,126 @@
+"""What the tests of the gate policy do with a cluster that has it."""
+
+import asyncio
+import collections.abc
+import json
+import time
+import typing
+
+import kubernetes.aio.client
+import kubernetes.aio.config
+from kubernetes import client, config
+
+from e2e.lib.recorder import Recorder
+from e2e.lib.target import Target
+from suptree.api.child import LabelRequirement, LabelSelector
+from suptree.api.choices import LabelOperator
+from suptree.api.reasons import HOLD_GATE, TREE_LABEL
+from suptree.cluster.client import Api
+
+Json = dict[str, typing.Any]
+
+PATIENCE = 20.0
+SENTINEL = "gate-test"
+CONTAINER: Json = {"name": "main", "image": "none"}
+
+
+class Gate:
+    """What the tests do with a cluster that has the policy."""
+
+    def __init__(self, target: Target) -> None:
+        self._kube = target.kube
+        self.core = client.CoreV1Api(config.new_client_from_config(target.kube.kubeconfig))
+        self._generation = 0
+
+    def namespace(self, name: str) -> str:
+        """Make a namespace in which pods can be created."""
+        try:
+            self.core.create_namespace({"metadata": {"name": name}})
+        except client.ApiException as error:
+            if error.status != 409:
+                raise
+        until(lambda: self.core.list_namespaced_service_account(name).items)
+        return name
+
+    def index(self, namespace: str, data: dict[str, str]) -> None:
+        """Write the index of a namespace, as the operator does, and wait until the policy reads it."""
+        self._generation += 1
+        tree = f"generation-{self._generation}"
+        with_sentinel = {**data, f"{SENTINEL}.": f"{tree} mark {SENTINEL}="}
+        asyncio.run(self._apply_index(namespace, with_sentinel))
+        until(lambda: tree_of(self.pod(namespace, {SENTINEL: ""})) == tree)
+
+    async def _apply_index(self, namespace: str, data: dict[str, str]) -> None:
+        configuration = kubernetes.aio.client.Configuration()
+        await kubernetes.aio.config.load_kube_config(
+            self._kube.kubeconfig, client_configuration=configuration, persist_config=False
+        )
+        api = Api(configuration, "gate-test")
+        try:
+            await api.apply_index(namespace, data)
+        finally:
+            await api.close()
+
+    def pod(self, namespace: str, labels: dict[str, str] | None, **spec: object) -> Json:
+        """Create a pod with dry-run; return what would have been stored."""
+        metadata: Json = {"generateName": "it-"} if labels is None else {"generateName": "it-", "labels": labels}
+        answer = self.core.create_namespaced_pod(
+            namespace,
+            {"metadata": metadata, "spec": {"containers": [CONTAINER], **spec}},
+            dry_run="All",
+            _preload_content=False,
+        )
+        pod: Json = json.loads(answer.data)
+        return pod
+
+    def bound(self, namespace: str) -> set[str]:
+        """Give the UIDs of the pods that have a node."""
+        pods = self._kube.within(namespace).list("pods")
+        return {pod["metadata"]["uid"] for pod in pods if pod["spec"].get("nodeName")}
+
+    def record(self, namespace: str) -> Recorder:
+        """Watch the pods that are really there."""
+        return Recorder(self._kube.within(namespace))
+
+    def policy(self) -> Json:
+        """Give the installed policy."""
+        return self._kube.get("mutatingadmissionpolicy", "suptree-hold")
+
+    def create(self, namespace: str, manifest: Json) -> None:
+        """Create any object, for real."""
+        self._kube.within(namespace).run("create", "--filename", "-", given=json.dumps(manifest))
+
+
+def until(condition: collections.abc.Callable[[], object]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
+def gates_of(pod: Json) -> list[str]:
+    """Give the names of a pod's scheduling gates."""
+    return [gate["name"] for gate in pod["spec"].get("schedulingGates", [])]
+
+
+def is_held(pod: Json) -> bool:
+    """Tell whether the pod has our gate."""
+    return HOLD_GATE in gates_of(pod)
+
+
+def tree_of(pod: Json) -> str | None:
+    """Give the tree that the pod is marked with."""
+    tree: str | None = pod["metadata"].get("labels", {}).get(TREE_LABEL)
+    return tree
+
+
+def by_labels(**labels: str) -> LabelSelector:
+    """Select pods by equality."""
+    return LabelSelector(match_labels=labels)
+
+
+def by_expression(key: str, operator: LabelOperator, *values: str) -> LabelSelector:
+    """Select pods by one expression."""
+    requirement = LabelRequirement(key=key, operator=operator, values=values or None)
+    return LabelSelector(match_expressions=(requirement,))
