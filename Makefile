@@ -27,6 +27,9 @@ verify: setup ## lint, types, layers, unit tests (under a minute)
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	@$(BIN)/pytest -q tests
 
+conformance: setup ## 2,000 fresh scenarios on Erlang's own supervisor, compared with the core
+	@$(BIN)/python -m tests.conformance
+
 build-cluster: setup ## build the local cluster's programs (8 minutes the first time)
 	@$(BIN)/python -m e2e.cluster build
 
@@ -50,4 +53,4 @@ lock: setup ## pin every dependency again, with hashes
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev pyproject.toml -o requirements-dev.lock
 
-.PHONY: help setup verify build-cluster e2e test demo bench crds lock
+.PHONY: help setup verify conformance build-cluster e2e test demo bench crds lock

@@ -114,7 +114,7 @@ def test_the_defaults_render_these_objects(target: Target) -> None:
     assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
     pod = deployment["template"]["spec"]
     (container,) = pod["containers"]
-    assert container["image"] == "ghcr.io/suptree/suptree:0.1.0"
+    assert container["image"] == "suptree/suptree:0.1.0"
     assert (container["command"], container["args"]) == (["python", "-m", "suptree"], ["--all-namespaces"])
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}

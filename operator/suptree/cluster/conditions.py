@@ -35,6 +35,8 @@ class Facts:
     """What the tree does since it has given up, why, and how to go on."""
     notes: tuple[str, ...] = ()
     """What else keeps children from being up."""
+    out_of_reach: tuple[Reason, str] | None = None
+    """Why the budget can never be exceeded."""
     is_gate_installed: bool = True
 
 
@@ -53,6 +55,7 @@ def conditions(facts: Facts, before: SupervisionTreeStatus) -> tuple[Condition, 
         (ConditionType.ACCEPTED, _accepted(facts)),
         (ConditionType.RESOLVED_REFS, _resolved_refs(facts)),
         (ConditionType.ORDER_ENFORCED, _order_enforced(facts)),
+        (ConditionType.BUDGET_REACHABLE, _budget_reachable(facts)),
     ):
         status, reason, message = verdict
         was = old.get(type_)
@@ -120,6 +123,12 @@ def _resolved_refs(facts: Facts) -> Verdict:
     if facts.unresolved:
         return FALSE, facts.unresolved[0][0], "; ".join(message for _, message in facts.unresolved)
     return TRUE, Reason.RESOLVED, f"all {len(facts.children)} children are found"
+
+
+def _budget_reachable(facts: Facts) -> Verdict:
+    if facts.out_of_reach:
+        return FALSE, *facts.out_of_reach
+    return TRUE, Reason.BUDGET_IN_REACH, "restarts can come fast enough to exceed the budget"
 
 
 def _order_enforced(facts: Facts) -> Verdict:

@@ -24,6 +24,7 @@ from suptree.cluster.conditions import SETTLED, Facts, conditions
 from suptree.cluster.ledger import Ledger, way_out_of
 from suptree.cluster.memory import Replaced
 from suptree.cluster.progress import Progress
+from suptree.cluster.reach import out_of_reach
 from suptree.cluster.situation import Situation
 from suptree.cluster.trees import Parent
 from suptree.core.state import Life
@@ -61,6 +62,7 @@ def status(
         operation_message=operation_message(outcome),
         given_up=_given_up(it, spec, exhausted),
         notes=tuple(_notes(progress)),
+        out_of_reach=out_of_reach(progress.sup, ledger.entries),
         is_gate_installed=it.is_gate_installed,
     )
     op = state.operation
