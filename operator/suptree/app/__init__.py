@@ -6,4 +6,6 @@
 - `loop`: observe, decide, persist, act, for one tree.
 - `calls`: the pool in which API calls are made.
 - `gate`: the index that the gate policy reads.
+- `metrics`: what was written, counted.
+- `frugal`: kopf's storages, made to store nothing.
 """

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from suptree.api.reasons import TREE_LABEL
+from suptree.app import metrics
 from suptree.app.calls import Calls
 from suptree.app.gate import Gate
 from suptree.app.loop import TreeLoop
@@ -129,6 +130,7 @@ class Hub:
             return
         self.store.namespace(key[0]).drop_tree(key[1])
         self.gate.drop(*key)
+        metrics.forget(key)
         self.loops.pop(key, None)
         if (task := self._tasks.pop(key, None)) is not None:
             task.cancel()

@@ -11,6 +11,7 @@ from suptree.api.child import LabelSelector
 from suptree.api.model import to_time
 from suptree.api.reasons import EventType
 from suptree.api.status import SupervisionTreeStatus
+from suptree.app import metrics
 from suptree.app.calls import Calls, pause
 from suptree.app.gate import Gate
 from suptree.cluster.children import resolve_all
@@ -200,6 +201,7 @@ class TreeLoop:
                 raise
             await self._read_again()
             return False
+        metrics.record(self.key, tree.status, plan.status)
         self._took(raw)
         return True
 

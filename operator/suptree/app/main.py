@@ -13,6 +13,7 @@ from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 import suptree
+from suptree.app import metrics
 from suptree.app.frugal import NoDiffBase, NoProgress
 from suptree.app.handlers import register
 from suptree.app.hub import Hub
@@ -27,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("--all-namespaces", action="store_true", help="supervise the whole cluster")
     where.add_argument("--namespace", action="append", help="supervise this namespace only; may be given several times")
     parser.add_argument("--health-port", type=int, default=8080, help="port of /healthz, 0 for none (default: 8080)")
+    parser.add_argument("--metrics-port", type=int, default=0, help="port of /metrics, 0 for none (default: 0)")
     parser.add_argument("--verbose", action="store_true", help="log what the framework does, too")
     parser.add_argument("--version", action="version", version=f"suptree {suptree.__version__}")
     return parser
@@ -55,6 +57,8 @@ async def _run(args: argparse.Namespace) -> None:
         api = Api(await _configuration(), f"suptree/{suptree.__version__}")
     except ConfigException as error:
         sys.exit(f"suptree: no cluster to work with: {error}; set KUBECONFIG")
+    if args.metrics_port:
+        metrics.serve(args.metrics_port)
     hub = Hub(api)
     registry = kopf.OperatorRegistry()
     register(registry, hub)

@@ -1,0 +1,38 @@
+"""Metrics, made from what was written: a restart is counted when its decision is persisted, and once.
+
+Labels are bounded by the trees and children that exist: namespace, tree, child, and the words of the API.
+"""
+
+from prometheus_client import Counter, Gauge, Info, start_http_server
+
+import suptree
+from suptree.api.outcomes import Outcome
+from suptree.api.status import SupervisionTreeStatus
+
+RESTARTS = Counter("suptree_restarts", "Restarts that began.", ["namespace", "tree", "child", "cause", "counted"])
+EXHAUSTED = Counter("suptree_exhausted", "Times that a tree gave up.", ["namespace", "tree", "reason"])
+BUDGET_LEFT = Gauge("suptree_budget_left", "Restarts that a tree has left in its window.", ["namespace", "tree"])
+BUILD = Info("suptree_build", "The running version.")
+
+
+def serve(port: int) -> None:
+    """Serve the metrics on that port."""
+    BUILD.info({"version": suptree.__version__})
+    start_http_server(port)
+
+
+def record(key: tuple[str, str], before: SupervisionTreeStatus, after: SupervisionTreeStatus) -> None:
+    """Count what a written status says that the one before did not."""
+    for entry in after.history:
+        if entry.operation > (before.serial or 0) and entry.outcome is not Outcome.EXHAUSTED:
+            RESTARTS.labels(*key, entry.child, entry.cause, str(entry.counted).lower()).inc()
+    if after.exhausted is not None and after.exhausted != before.exhausted:
+        EXHAUSTED.labels(*key, after.exhausted.reason).inc()
+    if after.budget is not None:
+        BUDGET_LEFT.labels(*key).set(after.budget.limit - after.budget.used)
+
+
+def forget(key: tuple[str, str]) -> None:
+    """Drop the gauge of a tree that is gone."""
+    BUDGET_LEFT.labels(*key)  # So that there is one to be removed.
+    BUDGET_LEFT.remove(*key)
