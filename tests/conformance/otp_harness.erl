@@ -36,12 +36,20 @@ serve(Forms) ->
         Line ->
             {ok, Tokens, _} = erl_scan:string(binary_to_list(Line)),
             {ok, Request} = erl_parse:parse_term(Tokens),
-            Answer = case Request of
-                difference -> difference(Forms);
-                Scenario -> trace(Scenario)
-            end,
-            io:put_chars([json(Answer), $\n]),
-            serve(Forms)
+            try
+                case Request of
+                    difference -> difference(Forms);
+                    Scenario -> trace(Scenario)
+                end
+            of
+                Answer ->
+                    io:put_chars([json(Answer), $\n]),
+                    serve(Forms)
+            catch
+                _:Reason:Stack ->
+                    io:format(standard_error, "~p~n~p~n", [Reason, Stack]),
+                    halt(1)
+            end
     end.
 
 %% The one change.
