@@ -176,7 +176,8 @@ class Api:
         try:
             await self._call("POST", f"/apis/events.k8s.io/v1/namespaces/{tree.namespace}/events", body)
         except ApiError as error:
-            if error.status != CONFLICT:
+            # It was told already; or the namespace is gone, and whoever could have read it.
+            if error.status not in {CONFLICT, NOT_FOUND}:
                 raise
 
     async def apply_index(self, namespace: str, data: Mapping[str, str]) -> None:
