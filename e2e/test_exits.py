@@ -86,7 +86,15 @@ def test_exit_0_by_restart_type(real: Kube, recorder: Recorder) -> None:
     assert (entry["cause"], entry["child"], entry["exitCode"]) == ("Completed", "permanent", 0)
     assert states(status) == {"permanent": "Up", "transient": "Up", "temporary": "Held"}
     check.replaced_once(recorder, before)
-    assert real.held() == [real.pod("temporary")]
+    held = real.pod("temporary")
+    assert real.held() == [held]
+
+    real.run("delete", "pod", held)
+    eventually(lambda: real.pods("temporary") and real.held() == [real.pod("temporary")], "its next pod is held, too")
+    crash.end(real, real.pod("transient"), 3)
+    status = wait_history(real, "shop", 2)
+    assert (status["restarts"], status["history"][0]["slice"]) == (2, ["permanent", "transient"])
+    assert states(status)["temporary"] == "Held"
 
 
 def test_a_rollout_costs_nothing(real: Kube, recorder: Recorder) -> None:

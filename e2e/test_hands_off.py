@@ -78,17 +78,17 @@ def test_observe_decides_and_touches_nothing(real: Kube, recorder: Recorder) -> 
     assert recorder.held() == []
 
 
-def test_a_field_without_its_behaviour_is_refused_by_name(real: Kube, recorder: Recorder) -> None:
-    """A field that this version does not obey is named in the condition Accepted, and the tree then touches nothing."""
-    zombie = child("Deployment", "db", notReadySeconds=120)
+def test_what_is_not_supported_yet_is_refused_by_name(real: Kube, recorder: Recorder) -> None:
+    """What this version does not obey is named in the condition Accepted, and the tree then touches nothing."""
+    job = {"name": "job", "targetRef": {"apiVersion": "batch/v1", "kind": "Job", "name": "job"}}
     real.apply(
-        tree("shop", zombie, child("Deployment", "web"), strategy="OneForAll"),
+        tree("shop", child("Deployment", "db"), child("Deployment", "web"), job, strategy="OneForAll"),
         workload("Deployment", "db"),
         workload("Deployment", "web"),
     )
     status = wait_condition(real, "shop", "Accepted", "False", "NotYetSupported")
     said = next(it["message"] for it in status["conditions"] if it["type"] == "Accepted")
-    assert "spec.children[0].notReadySeconds" in said
+    assert "spec.children[2].targetRef.kind" in said
     real.run("rollout", "status", "deployment/db", "--timeout=60s")
     real.run("rollout", "status", "deployment/web", "--timeout=60s")
     before = check.census(recorder, "db", "web")
