@@ -14,6 +14,8 @@ from tests.otp.replay import replay
 Json = dict[str, Any]
 Replay = Callable[[Json], Json]
 
+BATCH = 2000
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -35,11 +37,13 @@ def compare(otp: Otp, scenarios: Sequence[Json], ours: Replay = replay) -> Diffe
     def fails(some: Sequence[Json]) -> list[bool]:
         return [bool(first_difference(trace, ours(one))) for one, trace in zip(some, otp.traces(some), strict=True)]
 
-    failing = next((one for one, failed in zip(scenarios, fails(scenarios), strict=True) if failed), None)
-    if failing is None:
-        return None
-    minimal = shrink(failing, fails)
-    return Difference(minimal, otp.traces([minimal])[0], ours(minimal))
+    for first in range(0, len(scenarios), BATCH):
+        batch = scenarios[first : first + BATCH]
+        failing = next((one for one, failed in zip(batch, fails(batch), strict=True) if failed), None)
+        if failing is not None:
+            minimal = shrink(failing, fails)
+            return Difference(minimal, otp.traces([minimal])[0], ours(minimal))
+    return None
 
 
 def check_vectors(otp: Otp, vectors: Sequence[Json]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,10 @@ def test_an_unknown_operation_is_named() -> None:
     assert "which_children" in answers[0]["error"]
     assert "steps" not in answers[0]
     assert answers[1]["steps"] == VECTORS[0]["trace"]["steps"]
+
+
+def test_the_documented_example_is_true() -> None:
+    """Whoever tries the example of docs/otp-traces.md gets the trace that stands there."""
+    text = (HERE.parents[1] / "docs" / "otp-traces.md").read_text()
+    scenario, trace = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL))
+    assert replay(scenario) == trace
