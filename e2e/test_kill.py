@@ -287,14 +287,7 @@ def test_killed_between_two_deletes(fake: Kube, recorder: Recorder, killed: Oper
     check.replaced_once(recorder, before)
 
 
-LAGGING = pytest.mark.xfail(
-    strict=False,
-    reason="about one restart in ten: an operator whose pod watch lags behind the status that the other one has "
-    "written takes the remembered pods, which it has not seen yet, for deleted, and restarts the group once more",
-)
-
-
-@pytest.mark.parametrize("ordering", [pytest.param("Parallel", marks=LAGGING), "Ordered"])
+@pytest.mark.parametrize("ordering", ["Parallel", "Ordered"])
 def test_two_operators_at_once_decide_once(
     fake: Kube, recorder: Recorder, operator: Operator, tmp_path: Path, ordering: str
 ) -> None:

@@ -123,14 +123,16 @@ class TreeLoop:
 
     async def _refresh(self) -> None:
         self._refreshed = time.monotonic()
-        for selector in self._selectors:
-            try:
-                listed = await self._api.list_pods(self.key[0], selector)
-            except ApiError as error:
-                logger.warning("%s/%s: cannot list pods: %s", *self.key, error)
-                return
+        try:
+            await self._list_pods(self._selectors)
+        except ApiError as error:
+            logger.warning("%s/%s: cannot list pods: %s", *self.key, error)
+
+    async def _list_pods(self, selectors: tuple[LabelSelector, ...]) -> None:
+        for selector in selectors:
+            listed = await self._api.list_pods(self.key[0], selector)
             if self._namespace.replace_pods(map(pod_of, listed), selector):
-                logger.info("%s/%s: a fresh list of pods differed from what was watched", *self.key)
+                logger.debug("%s/%s: a fresh list of pods differed from what was watched", *self.key)
 
     # Observe and decide.
 
@@ -162,6 +164,8 @@ class TreeLoop:
                 else:
                     self._namespace.put_workload(workload_of(owner.kind, raw))
                 fresh.add(owner.uid)
+            # The pods as well: what is judged must not be older than the status that it is judged by.
+            await self._list_pods(tuple(view.selector for view in situation.children if view.selector))
 
     def _look(self, tree: Tree, fresh: frozenset[str]) -> Situation:
         children = resolve_all(tree.name, tree.spec.children, self._namespace) if tree.spec else ()

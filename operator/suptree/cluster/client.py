@@ -139,8 +139,8 @@ class Api:
         return True
 
     async def list_pods(self, namespace: str, selector: LabelSelector) -> list[dict[str, Any]]:
-        """List the pods with these labels, as the API server's cache has them."""
-        query = urlencode({"labelSelector": selector_text(selector), "resourceVersion": "0"})
+        """List the pods with these labels, as they are now."""
+        query = urlencode({"labelSelector": selector_text(selector)})
         items: list[dict[str, Any]] = (await self._ask("GET", f"{_pods_path(namespace)}?{query}")).get("items") or []
         return items
 

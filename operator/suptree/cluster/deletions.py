@@ -79,6 +79,11 @@ class Deletions:
             return []
         if workload.generation != self.seen.generation:
             return []
+        if workload.uid not in self.fresh:
+            # Not seen yet, or not there any more? A watch that lags behind the status cannot tell.
+            self.confirm[workload.uid] = Owner(workload.kind, workload.name, workload.uid)
+            self.open |= known
+            return []
         return [(None, Exit(Cause.DELETED, message="its pods were replaced while nobody watched"))]
 
 
