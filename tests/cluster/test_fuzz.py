@@ -10,7 +10,7 @@ from suptree.cluster.situation import Plan
 from tests.cluster.builders import disrupted
 from tests.cluster.scene import Scene, scene
 
-FAST = settings(max_examples=100, deadline=None, derandomize=True)
+FAST = settings(max_examples=70, deadline=None, derandomize=True)
 
 
 DEATHS = {"crash": (1, ""), "end": (0, ""), "oom": (137, "OOMKilled"), "lost": (255, "Unknown")}

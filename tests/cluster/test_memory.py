@@ -147,3 +147,19 @@ def test_a_death_is_counted_once_however_many_there_are(pods: int) -> None:
         counted.append(it.decide().status.restarts)
         it.now += 1
     assert counted == [1, 1, 1, 1]
+
+
+def test_a_large_child_that_is_slow_to_start_stays_small_too() -> None:
+    """Clocks of 5,000 pods that have died, come back and are not Ready fit into the status, and count nothing twice."""
+    more = {"big": {"startTimeoutSeconds": 600, "notReadySeconds": 600}}
+    it = scene("db big=deploy*5000", strategy="OneForAll", ordering="Parallel", more=more)
+    it.dies("db-0")
+    for raw in it.of("big"):
+        it.dies(raw["metadata"]["name"])
+        it.runs(raw["metadata"]["name"])
+        raw["status"]["conditions"][0]["status"] = "False"
+    for _ in range(2):
+        plan = it.decide()
+        it.now += 60
+        assert plan.status.restarts == 1
+        assert len(json.dumps(plan.status.to_json())) < 64 * 1024

@@ -164,6 +164,16 @@ def test_what_was_decided_is_urgent(change: dict[str, Any]) -> None:
     assert is_urgent(before, before.model_copy(update=change))
 
 
+def test_which_pods_are_replaced_is_urgent() -> None:
+    """A decision to replace one pod more is written before that pod is deleted."""
+    it = shop(strategy=ALL)
+    it.dies("db-0")
+    before = it.decide().status
+    assert before.operation is not None
+    more = before.operation.model_copy(update={"replacing": {"db": "2026-03-01T00:00:00Z;0123abcd"}})
+    assert is_urgent(before, before.model_copy(update={"operation": more}))
+
+
 def test_what_can_be_seen_again_may_wait() -> None:
     """How many pods are Ready is no decision: it need not be written a thousand times."""
     before = shop().status

@@ -19,7 +19,7 @@ from suptree.core.restart import Reason
 from suptree.core.spec import AutoShutdown, Backoff, Child, OnExhausted, Ordering, Restart, Strategy, Supervisor
 from suptree.core.state import Kind, Life, State, adopted, created
 
-FAST = settings(max_examples=200, deadline=None, derandomize=True)
+FAST = settings(max_examples=120, deadline=None, derandomize=True)
 MAX_STEPS = 400
 
 
@@ -71,11 +71,6 @@ class World:
         """What the supervisor wants done."""
         return do.effects(self.sup, self.state)
 
-    @property
-    def is_resettable(self) -> bool:
-        """Tell whether a reset is none of those that test_beyond_otp.py has as known defects."""
-        return self.state.operation is None if self.state.ending else not self.state.retries
-
     def live(self, history: list[tuple[str, int, Reason]]) -> Iterator[events.Decision]:
         """Let all of it happen, one thing after the other."""
         for what, number, reason in history:
@@ -107,9 +102,9 @@ class World:
             case "time":
                 self.now += number
                 return events.Due(self.now)
-            case "back" if self.state.life(name) not in {Life.ALIVE, Life.RESTARTING}:
+            case "back" if self.state.life(name) is not Life.ALIVE:
                 return events.Started(name)
-            case "reset" if self.is_resettable and number < 3:
+            case "reset" if number < 3:
                 return events.Reset(self.refused if self.state.ending else None)
             case "answer" | "fail" if self.todo:
                 return self.answer(self.todo[number % len(self.todo)], fails=what == "fail")
