@@ -115,9 +115,8 @@ class _Decision:
         if parent is None:
             return
         runs = any(life is Life.ALIVE for _, life in self.state.children)
-        if (parent.wish is Wish.STOP and self.state.operation is None and runs) or (
-            parent.wish is Wish.STOP and self.state.ending is None
-        ):
+        is_down = self.state.ending is not None and (self.state.operation is not None or not runs)
+        if parent.wish is Wish.STOP and not is_down:
             self._stop(parent)
         elif parent.wish is Wish.START and self.incarnation != parent.operation:
             self.incarnation = parent.operation
