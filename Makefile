@@ -44,6 +44,9 @@ demo: build-cluster ## the main job on a local cluster; KEEP=1 leaves it up
 bench: build-cluster ## speed, beside the floor (about 5 minutes)
 	@$(BIN)/python -m e2e.bench
 
+diagrams: setup ## draw the diagrams again, from the core
+	@$(BIN)/python -m suptree.core.diagrams > docs/diagrams/README.md
+
 crds: setup ## write the CRD again, from the models
 	@$(BIN)/python -m suptree.api.crd > crds/suptree.dev_supervisiontrees.yaml
 	@cp crds/suptree.dev_supervisiontrees.yaml charts/suptree/files/supervisiontrees.crd.yaml
@@ -53,4 +56,4 @@ lock: setup ## pin every dependency again, with hashes
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev pyproject.toml -o requirements-dev.lock
 
-.PHONY: help setup verify conformance build-cluster e2e test demo bench crds lock
+.PHONY: help setup verify conformance build-cluster e2e test demo bench diagrams crds lock
