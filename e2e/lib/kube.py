@@ -122,6 +122,7 @@ def eventually(what: Callable[[], T], hope: str, patience: float = PATIENCE_SECO
     """
     end = time.monotonic() + patience
     last: object = None
+    pause = 0.05
     while time.monotonic() < end:
         try:
             last = what()
@@ -130,7 +131,9 @@ def eventually(what: Callable[[], T], hope: str, patience: float = PATIENCE_SECO
         else:
             if last:
                 return last
-        time.sleep(0.1)
+        # Each question is a process of its own; a machine that is busy asking answers late.
+        time.sleep(pause)
+        pause = min(0.3, 1.5 * pause)
     raise AssertionError(f"{hope}: not within {patience} s; last: {last!r}")
 
 
@@ -175,7 +178,9 @@ def wait_ready(kube: Kube, tree: str) -> Json:
     return found
 
 
-def wait_history(kube: Kube, tree: str, count: int, outcome: str = "Restarted") -> Json:
+def wait_history(
+    kube: Kube, tree: str, count: int, outcome: str = "Restarted", patience: float = PATIENCE_SECONDS
+) -> Json:
     """Wait until the tree's newest restart has that operation number and outcome; return its status."""
 
     def there() -> Json | None:
@@ -183,6 +188,6 @@ def wait_history(kube: Kube, tree: str, count: int, outcome: str = "Restarted") 
         newest = (status.get("history") or [{}])[0]
         return status if newest.get("operation") == count and newest.get("outcome") == outcome else None
 
-    found = eventually(there, f"tree {tree}: operation {count} is {outcome}")
+    found = eventually(there, f"tree {tree}: operation {count} is {outcome}", patience)
     assert found is not None
     return found
