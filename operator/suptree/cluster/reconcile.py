@@ -68,6 +68,9 @@ class _Decision:
         self.children = {child.name: child for child in spec.children}
         self.old = {child.name: child for child in before.children}
         self.state: State = adopted(self.sup) if before.serial is None else record.read(before, self.sup)
+        # Operations are numbered on from where an earlier parent of a child tree ended: each start has its own number.
+        started = (view.tree.incarnation for view in it.children if view.tree is not None)
+        self.state = replace(self.state, serial=max(self.state.serial, *started, 0))
         self.work = record.read_work(before) if self.state.operation else record.Work()
         way_out = report.way_out(spec, it.parent)
         self.ledger = Ledger(it.tree.name, spec, before.history, it.now, is_acting=self.is_acting, way_out=way_out)
