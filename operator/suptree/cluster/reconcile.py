@@ -155,7 +155,7 @@ class _Decision:
                     self.state = self.state.with_life(name, Life.ALIVE)
         if op is not None and op.kind is Kind.SHUTDOWN and (before is None or before.kind is not Kind.SHUTDOWN):
             self.work = record.Work(tuple(reversed(op.stop)), to_time(self.it.now))
-            self._replace(op.stop)
+            self._replace(op.stop, spares_fresh=False)  # They would run on, and nobody is to start them.
         return decision
 
     def _reset(self) -> None:
@@ -335,10 +335,12 @@ class _Decision:
         mine = self.work.replaced.get(name, Replaced()) | replaced(list(pods))
         self.work = replace(self.work, replaced={**self.work.replaced, name: mine})
 
-    def _replace(self, members: Iterable[str]) -> None:
+    def _replace(self, members: Iterable[str], *, spares_fresh: bool = True) -> None:
         """Decide which pods are replaced: those that ever started a container; the others are fresh already."""
         found = {
-            name: replaced([pod for pod in self.views[name].pods if not pod.is_gated and not pod.is_fresh])
+            name: replaced(
+                [it for it in self.views[name].pods if not it.is_gated and not (it.is_fresh and spares_fresh)]
+            )
             for name in members
         }
         self.work = replace(self.work, replaced={**self.work.replaced, **found})
