@@ -74,7 +74,9 @@ def parent(name: str, trees: Trees, *, is_gate_installed: bool) -> Parent | None
     wish, operation = Wish.NOTHING, 0
     if tree.status.uid == tree.uid:
         wish, operation = _wish(tree, child, is_gate_installed=is_gate_installed)
-    return Parent(tree.name, child, wish, operation, tree.status.reset)
+    # A reset reaches every tree below.
+    reset = "/".join(it for it in (tree.status.parent_reset, tree.status.reset) if it)
+    return Parent(tree.name, child, wish, operation, reset or None)
 
 
 def _wish(tree: Tree, child: str, *, is_gate_installed: bool) -> tuple[Wish, int]:

@@ -188,7 +188,8 @@ class _Decision:
             return "a person reset it"
         is_started = self.incarnation != before.incarnation  # Just now, with empty windows.
         if parent is not None and not has_ended and not is_started and parent.reset not in {None, before.parent_reset}:
-            return f"its parent {parent.name} was reset"
+            # A reset of before it was the parent is not news.
+            return f"its parent {parent.name} was reset" if parent.name == before.parent else ""
         return self._why_a_root_goes_on() if has_ended and parent is None else ""
 
     def _why_a_root_goes_on(self) -> str:

@@ -82,7 +82,7 @@ def status(
         parent=it.parent.name if it.parent else None,
         ending=str(state.ending) if state.ending else None,
         incarnation=outcome.incarnation,
-        parent_reset=it.parent.reset if it.parent else None,
+        parent_reset=it.parent.reset if it.parent else before.parent_reset,
         uid=it.tree.uid,
         generation=it.tree.generation,
         serial=state.serial,
