@@ -190,11 +190,11 @@ class _Decision:
         if parent is not None and not has_ended and not is_started and parent.reset not in {None, before.parent_reset}:
             # A reset of before it was the parent is not news.
             return f"its parent {parent.name} was reset" if parent.name == before.parent else ""
+        if self.state.ending is Ending.STOPPED and (parent is None or parent.wish is Wish.NOTHING):
+            return "the parent that had stopped it is gone"
         return self._why_a_root_goes_on() if has_ended and parent is None else ""
 
     def _why_a_root_goes_on(self) -> str:
-        if self.state.ending is Ending.STOPPED:
-            return "the parent that had stopped it is gone"
         if self.before.generation not in {None, self.it.tree.generation}:
             return "its spec was changed"
         due = report.retry_time(self.spec, self.ledger.exhausted)
