@@ -127,7 +127,7 @@ def tree_view(tree: Tree) -> TreeView:
         has_ended=has_ended,
         is_down=has_ended and not any(child.supervision == Life.ALIVE for child in status.children),
         incarnation=status.incarnation or 0,
-        exhausted=status.exhausted if has_ended else None,
+        exhausted=status.exhausted if has_ended and _is_parent(tree) else None,
     )
 
 
