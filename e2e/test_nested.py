@@ -1,39 +1,43 @@
 """Trees of trees on real containers: a failure that one level cannot mend is handed up, and each level says the same."""
 
-from e2e.lib import crash
-from e2e.lib.kube import Json, Kube, eventually, wait_ready
+import time
+
+from e2e.lib import check, crash
+from e2e.lib.kube import Json, Kube, eventually, wait_condition, wait_ready
 from e2e.lib.operator import Operator
+from e2e.lib.recorder import Recorder
 from e2e.lib.workloads import child, tree, workload
 
 LEVELS = ("root", "middle", "inner")
+APPS = ("api", "cache", "side")
+PATHS = {
+    "root": "middle gave up because middle/inner/api crashed",
+    "middle": "inner gave up because inner/api crashed",
+    "inner": "api crashed",
+}
+"""What each level says when it gives up."""
 
 
 def subtree(name: str, **fields: object) -> Json:
     """Return a child that is a tree."""
-    return {
-        "name": name,
-        "targetRef": {"apiVersion": "suptree.dev/v1alpha1", "kind": "SupervisionTree", "name": name},
-        **fields,
-    }
+    ref = {"apiVersion": "suptree.dev/v1alpha1", "kind": "SupervisionTree", "name": name}
+    return {"name": name, "targetRef": ref, **fields}
 
 
 def three_levels(kube: Kube, **inner: object) -> None:
     """Apply root [middle [inner [api, cache], side]], each allowed one restart, and wait until all are Ready."""
     kube.apply(
         tree("root", subtree("middle"), intensity=1),
-        tree("middle", subtree("inner", **inner), child("Deployment", "side", shutdownSeconds=1), **REST),
-        tree(
-            "inner",
-            child("Deployment", "api", shutdownSeconds=1),
-            child("Deployment", "cache", shutdownSeconds=1),
-            intensity=1,
-        ),
-        *(workload("Deployment", name) for name in ("api", "cache", "side")),
+        tree("middle", subtree("inner", **inner), deployment("side"), strategy="RestForOne", intensity=1),
+        tree("inner", deployment("api"), deployment("cache"), intensity=1),
+        *(workload("Deployment", name) for name in APPS),
     )
     all_ready(kube)
 
 
-REST: Json = {"strategy": "RestForOne", "intensity": 1}
+def deployment(name: str) -> Json:
+    """Return a child that is a Deployment."""
+    return child("Deployment", name, shutdownSeconds=1)
 
 
 def all_ready(kube: Kube) -> None:
@@ -42,19 +46,24 @@ def all_ready(kube: Kube) -> None:
         wait_ready(kube, name)
 
 
-def a_pod(kube: Kube, app: str) -> str:
-    """Return the name of the pod of an app that is there to stay."""
-    pods = [pod for pod in kube.list("pods", f"app={app}") if "deletionTimestamp" not in pod["metadata"]]
-    return str(pods[0]["metadata"]["name"])
-
-
 def exhaust_inner(kube: Kube) -> None:
     """Let api crash twice: once is mended by inner itself, the second time it gives up."""
     restarts = kube.status("inner")["restarts"]
-    crash.end(kube, a_pod(kube, "api"), 3)
+    crash.end(kube, kube.pod("api"), 3)
     eventually(lambda: kube.status("inner")["restarts"] == restarts + 1, "inner restarts api itself")
     wait_ready(kube, "inner")
-    crash.end(kube, a_pod(kube, "api"), 3)
+    crash.end(kube, kube.pod("api"), 3)
+
+
+def wait_restarts(kube: Kube, name: str, count: int) -> None:
+    """Wait until a tree has restarted that often, and all levels are Ready again."""
+    eventually(lambda: kube.status(name)["restarts"] == count, f"{name} restarts its child, {count} in all")
+    all_ready(kube)
+
+
+def used(kube: Kube) -> list[int]:
+    """Return what each level has spent of its budget."""
+    return [kube.status(name)["budget"]["used"] for name in LEVELS]
 
 
 def message(kube: Kube, name: str, type_: str = "Ready") -> str:
@@ -62,146 +71,159 @@ def message(kube: Kube, name: str, type_: str = "Ready") -> str:
     return str(kube.condition(name, type_).get("message", ""))
 
 
-def refusal(kube: Kube, name: str) -> str:
-    """Return the reason of ResolvedRefs."""
-    return str(kube.condition(name, "ResolvedRefs").get("reason", ""))
+def is_held(kube: Kube, *apps: str) -> bool:
+    """Tell whether all pods of these apps are held, and there is one of each."""
+    names = kube.held()
+    pods = [pod["metadata"]["name"] for app in apps for pod in kube.list("pods", f"app={app}")]
+    return len(pods) == len(apps) and set(pods) <= set(names)
 
 
-def held(kube: Kube, app: str) -> bool:
-    """Tell whether all pods of an app are held."""
-    pods = kube.list("pods", f"app={app}")
-    gates = [[gate["name"] for gate in pod["spec"].get("schedulingGates") or []] for pod in pods]
-    return bool(pods) and all("suptree.dev/hold" in names for names in gates)
+def test_a_tree_that_gives_up_is_restarted_by_its_parent(real: Kube, recorder: Recorder) -> None:
+    """Its children stop last to first, the parent restarts it and what comes after it for one count, and its budget is new."""
+    three_levels(real)
+    before = check.census(recorder, *APPS)
+    at = len(recorder.changes)
+    exhaust_inner(real)
+    wait_restarts(real, "middle", 1)
+    check.replaced_once(recorder, before)
+    assert recorder.last("cache", "gone") < recorder.first("api", "deleting"), recorder.story()
+    assert recorder.last("api", "gone") < recorder.first("side", "deleting"), recorder.story()
+    for earlier, later in (("api", "cache"), ("cache", "side")):
+        ready = recorder.first(earlier, "ready", after=recorder.first(earlier, "held", after=at))
+        assert recorder.first(later, "held", after=at) < ready, recorder.story()
+        released = recorder.first(later, "released", after=recorder.first(later, "held", after=at))
+        assert ready < released, recorder.story()
+    assert used(real) == [0, 1, 0]
+    entry = check.counted_once(real.status("middle"))
+    assert (entry["child"], entry["cause"], entry["slice"]) == ("inner", "Exhausted", ["inner", "side"])
+    assert (entry["origin"], entry["originCause"], entry["exitCode"]) == ("api", "Crash", 3)
+    assert real.status("root")["history"] == []
 
 
 def test_a_failure_climbs_to_a_root_that_parks(real: Kube) -> None:
-    """Each level restarts what it holds by its own budget, then gives up in turn; the root parks and names the whole path."""
+    """Each level spends its budget in turn; when the root parks, every level's status and Events name the path to the failure."""
     three_levels(real)
-    before = {pod["metadata"]["uid"] for pod in real.list("pods")}
+    for tree_, restarts in (("middle", 1), ("root", 1), ("middle", 2)):
+        exhaust_inner(real)
+        wait_restarts(real, tree_, restarts)
+    assert used(real) == [1, 1, 0], "middle's window was emptied when root restarted it"
     exhaust_inner(real)
-    eventually(lambda: real.status("middle")["restarts"] == 1, "middle restarts inner")
-    all_ready(real)
-    assert not before & {pod["metadata"]["uid"] for pod in real.list("pods")}, "all pods of inner and side are new"
-    assert real.status("inner")["budget"]["used"] == 0, "a tree that is restarted starts with an empty window"
-    entry = real.status("middle")["history"][0]
-    assert (entry["child"], entry["cause"], entry["origin"], entry["originCause"]) == (
-        "inner",
-        "Exhausted",
-        "api",
-        "Crash",
-    )
-    assert entry["slice"] == ["inner", "side"]
-
-    exhaust_inner(real)
-    eventually(lambda: real.status("root")["restarts"] == 1, "root restarts middle")
-    all_ready(real)
-    assert real.status("middle")["budget"]["used"] == 0
-
-    exhaust_inner(real)
-    eventually(lambda: real.status("middle")["budget"]["used"] == 1, "middle restarts inner once more")
-    all_ready(real)
-    exhaust_inner(real)
-    eventually(lambda: real.condition("root", "Stalled").get("status") == "True", "root has nothing left")
-    assert real.condition("root", "Stalled")["reason"] == "Parked"
-    assert "middle gave up because middle/inner/api crashed" in message(real, "root")
-    assert "inner gave up because inner/api crashed" in message(real, "middle")
-    assert "api crashed" in message(real, "inner")
-    assert [real.condition(name, "Stalled")["reason"] for name in LEVELS] == ["Parked", "ShutDown", "ShutDown"]
-    eventually(lambda: all(held(real, app) for app in ("api", "cache", "side")), "everything below is held")
-    notes = [event["note"] for event in real.list("events.events.k8s.io") if event["reason"] == "Parked"]
-    assert len(notes) == 1
-    assert "middle/inner/api crashed" in notes[0]
-
+    wait_condition(real, "root", "Stalled", "True", "Parked")
+    eventually(lambda: is_held(real, *APPS), "everything below is held")
+    for name, reason, path, origin in (
+        ("root", "Parked", "middle", "inner/api"),
+        ("middle", "ShutDown", "inner", "api"),
+        ("inner", "ShutDown", "api", None),
+    ):
+        entry = real.status(name)["history"][0]
+        assert (entry["child"], entry.get("origin"), entry["outcome"]) == (path, origin, "Exhausted")
+        assert (entry.get("originCause", entry["cause"]), entry["exitCode"]) == ("Crash", 3)
+        assert real.condition(name, "Stalled")["reason"] == real.condition(name, "Ready")["reason"] == reason
+        said = message(real, name)
+        assert said.startswith(PATHS[name])
+        assert message(real, name, "Stalled") == said
+        eventually(lambda: said in told(real, name, reason), f"an Event of {name} says the same")  # noqa: B023
+    assert len(told(real, "root", "Parked")) == 1
     real.reset("root")
     all_ready(real)
-    assert [real.status(name)["budget"]["used"] for name in LEVELS] == [0, 0, 0]
+    assert used(real) == [0, 0, 0]
+
+
+def told(kube: Kube, name: str, reason: str) -> list[str]:
+    """Return what the Events of a tree with that reason say."""
+    return [it["message"] for it in kube.events(reason) if it["involvedObject"]["name"] == name]
 
 
 def test_a_transient_tree_that_gave_up_is_not_restarted(real: Kube) -> None:
     """OTP's rule: a tree that gives up ends with reason shutdown, so a Transient one stays down, and its parent says so."""
     three_levels(real, restart="Transient")
     exhaust_inner(real)
-    eventually(lambda: "not restarted" in message(real, "middle"), "the parent says so in words")
+    eventually(lambda: "inner gave up, and is not restarted" in message(real, "middle"), "the parent says so in words")
     assert "OTP's rule" in message(real, "middle")
-    assert real.status("middle")["restarts"] == 0
-    assert real.status("middle")["history"] == []
-    eventually(lambda: held(real, "api") and held(real, "cache"), "its children are held")
-    assert not held(real, "side")
-
-
-def test_an_escalation_survives_the_operator(real: Kube, operator: Operator) -> None:
-    """Killed in the middle of an escalation, the operator finishes the same one: one count, and nothing stays held."""
-    three_levels(real)
-    exhaust_inner(real)
-    eventually(lambda: real.status("inner").get("ending"), "inner gives up")
-    operator.kill()
-    operator.start()
-    eventually(lambda: real.status("middle")["restarts"] == 1, "middle restarts inner")
+    status = real.status("middle")
+    assert (status["restarts"], status["history"]) == (0, [])
+    last = status["children"][0]["lastExit"]
+    assert (last["cause"], last["origin"], last["originCause"]) == ("Exhausted", "api", "Crash")
+    eventually(lambda: is_held(real, "api", "cache"), "its children are held")
+    assert not is_held(real, "side")
+    real.reset("inner")
     all_ready(real)
-    assert real.status("middle")["restarts"] == 1
-    assert real.status("root")["restarts"] == 0
-    assert not any(held(real, app) for app in ("api", "cache", "side"))
 
 
-def test_cycles_and_second_parents_are_refused(kube: Kube) -> None:
-    """A tree in a cycle, and a second parent, are told so in ResolvedRefs; the younger parent takes over when the older goes."""
+def test_an_escalation_survives_the_operator(real: Kube, recorder: Recorder, operator: Operator) -> None:
+    """Killed at each step of an escalation, the operator finishes the same one: no pod is replaced twice, and none stays held."""
+    three_levels(real)
+    before = check.census(recorder, *APPS)
+    exhaust_inner(real)
+    for step, hope in (
+        (lambda: real.status("inner").get("ending"), "inner gives up"),
+        (lambda: real.status("middle")["restarts"] == 1, "middle restarts inner"),
+        (lambda: real.status("inner").get("incarnation") == 1, "inner starts again"),
+    ):
+        eventually(step, hope)
+        operator.kill()
+        operator.start()
+    all_ready(real)
+    check.replaced_once(recorder, before)
+    check.none_held(real)
+    check.counted_once(real.status("middle"))
+    assert [real.status(name)["restarts"] for name in LEVELS] == [0, 1, 1]
+    assert used(real) == [0, 1, 0]
+
+
+def test_a_tree_that_was_stopped_starts_again_without_its_parent(real: Kube) -> None:
+    """Deleted in the middle of a restart, a parent leaves no child tree stopped; created anew it restarts it as ever."""
+    probe: Json = {"exec": {"command": ["sh", "-c", "test -e /tmp/ready"]}, "periodSeconds": 1}
+    top = tree("top", deployment("side"), subtree("leaf"), strategy="OneForAll")
+    leaf = tree("leaf", deployment("api"), intensity=0)
+    real.apply(top, leaf, workload("Deployment", "side", readinessProbe=probe), workload("Deployment", "api"))
+    be_ready(real)
+    wait_ready(real, "top")
+    crash.end(real, real.pod("side"), 3)
+    eventually(lambda: is_held(real, "api"), "the tree is stopped, and waits for side")
+    real.run("delete", "suptree", "top")
+    status = wait_ready(real, "leaf")
+    assert "parent" not in status
+    assert not is_held(real, "api")
+
+    be_ready(real)
+    real.apply(top)
+    wait_ready(real, "top")
+    crash.end(real, real.pod("api"), 3)
+    eventually(lambda: real.status("top")["restarts"] == 1, "the new parent restarts the tree")
+    eventually(lambda: real.status("top")["operation"]["child"] == "side", "side is to be Ready first")
+    be_ready(real)
+    wait_ready(real, "top")
+    wait_ready(real, "leaf")
+
+
+def be_ready(kube: Kube) -> None:
+    """Let the pod of side become Ready, as soon as it runs."""
+    script = "touch /tmp/ready"
+    eventually(lambda: kube.run("exec", kube.pod("side"), "--", "sh", "-c", script) is not None, "side runs")
+
+
+def test_cycles_are_refused(kube: Kube) -> None:
+    """Trees that contain one another are told so in ResolvedRefs, each with what to do, until one of them lets go."""
     kube.apply(tree("a", subtree("b")), tree("b", subtree("a")))
-    eventually(lambda: refusal(kube, "a") == refusal(kube, "b") == "ReferenceCycle", "both are refused")
+    for name in ("a", "b"):
+        wait_condition(kube, name, "ResolvedRefs", "False", "ReferenceCycle")
+        assert "is its own descendant; take it out" in message(kube, name, "ResolvedRefs")
+        assert kube.condition(name, "Ready")["reason"] == "Unresolved"
+    kube.apply(tree("b", child("Deployment", "none")))
+    wait_condition(kube, "a", "ResolvedRefs", "True", "Resolved")
+    assert kube.status("b")["parent"] == "a"
+
+
+def test_a_second_parent_is_refused(kube: Kube) -> None:
+    """Of two parents the younger is told so in ResolvedRefs, and takes over when the older goes."""
     kube.apply(tree("leaf", child("Deployment", "none")), tree("older", subtree("leaf")))
     eventually(lambda: kube.status("leaf").get("parent") == "older", "the leaf knows its parent")
-    eventually(lambda: kube.tree("older")["metadata"]["creationTimestamp"] < _now(kube), "a second passes")
+    time.sleep(1.1)  # Creation times are in whole seconds.
     kube.apply(tree("younger", subtree("leaf")))
-    eventually(lambda: refusal(kube, "younger") == "TwoParents", "it is refused")
-    assert "older" in message(kube, "younger", "ResolvedRefs")
+    wait_condition(kube, "younger", "ResolvedRefs", "False", "TwoParents")
+    assert "a child of the older tree older; take it out" in message(kube, "younger", "ResolvedRefs")
+    assert kube.condition("older", "ResolvedRefs")["status"] == "True"
     kube.run("delete", "suptree", "older")
-    eventually(lambda: kube.status("leaf").get("parent") == "younger", "the younger takes over")
-
-
-def _now(kube: Kube) -> str:
-    kube.run("delete", "configmap", "now", "--ignore-not-found")
-    kube.run("create", "configmap", "now")
-    return str(kube.get("configmap", "now")["metadata"]["creationTimestamp"])
-
-
-def test_hold_stops_all_and_a_retry_starts_them_again(real: Kube) -> None:
-    """With onExhausted Hold the children are stopped and held; after retryAfterSeconds the tree tries once more by itself."""
-    real.apply(
-        tree(
-            "shop",
-            child("Deployment", "db", shutdownSeconds=1),
-            child("Deployment", "web", shutdownSeconds=1),
-            intensity=0,
-            onExhausted="Hold",
-            retryAfterSeconds=20,
-        ),
-        workload("Deployment", "db"),
-        workload("Deployment", "web"),
-    )
-    wait_ready(real, "shop")
-    crash.end(real, a_pod(real, "db"), 3)
-    eventually(lambda: real.condition("shop", "Stalled").get("reason") == "Held", "the tree holds")
-    eventually(lambda: held(real, "db") and held(real, "web"), "both are held")
-    assert real.status("shop")["nextAttemptTime"]
-    status = wait_ready(real, "shop")
-    assert status["budget"]["used"] == 0
-    assert "exhausted" not in status
-
-
-def test_the_end_of_a_significant_child_ends_the_tree(real: Kube) -> None:
-    """With autoShutdown the normal end of a significant child stops and holds the others, and the tree says why."""
-    real.apply(
-        tree(
-            "batch",
-            child("Deployment", "helper", shutdownSeconds=1),
-            child("Deployment", "main", restart="Transient", significant=True, shutdownSeconds=1),
-            autoShutdown="AnySignificant",
-        ),
-        workload("Deployment", "helper"),
-        workload("Deployment", "main"),
-    )
-    wait_ready(real, "batch")
-    crash.end(real, a_pod(real, "main"), 0)
-    eventually(lambda: real.condition("batch", "Stalled").get("reason") == "Held", "the tree has ended")
-    eventually(lambda: held(real, "helper") and held(real, "main"), "all are held")
-    assert "autoShutdown" in message(real, "batch")
-    assert real.status("batch")["restarts"] == 0
+    wait_condition(kube, "younger", "ResolvedRefs", "True", "Resolved")
+    assert kube.status("leaf")["parent"] == "younger"
