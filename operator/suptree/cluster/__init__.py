@@ -6,7 +6,8 @@
 - `exits`: the judgement, from what was remembered and what is to at most one exit a child.
 - `children`: which pods a child is, and what it is doing.
 - `record`: the core's state in the status, and back.
-- `reconcile`: one decision about one tree, from the whole current state; pure.
+- `reconcile`: one decision about one tree, from the whole current state; pure. `draft` is what it has come to so far,
+  `orders` what the tree is told by its parent, a person or time.
 - `conditions` and `narrate`: what a user is told.
 - `client`: the API calls.
 """
