@@ -58,6 +58,16 @@ def test_hold_stops_all_until_a_reset(real: Kube, recorder: Recorder) -> None:
     assert (status["history"][0]["rule"], status["history"][0]["counted"]) == ("Reset", False)
 
 
+def test_a_child_that_is_taken_out_of_the_list_is_let_go(real: Kube) -> None:
+    """A pod that a tree holds is released when its child is no longer one of the tree's: no pod stays held for ever."""
+    shop(real, intensity=0, onExhausted="Hold")
+    crash.end(real, real.pod("db"), 3)
+    eventually(lambda: states(real) == ["Held", "Held"], "both are held")
+    real.apply(tree("shop", child("Deployment", "db", shutdownSeconds=1), strategy="OneForAll"))
+    wait_ready(real, "shop")
+    eventually(lambda: real.held() == [], "web is let go")
+
+
 @pytest.mark.parametrize("way", ["Park", "Hold"])
 def test_a_retry_comes_by_itself_when_it_was_announced(
     real: Kube, recorder: Recorder, operator: Operator, way: str

@@ -122,6 +122,9 @@ def _version(pod: dict[str, Any]) -> int:
 
 
 def _ready(change: Change) -> bool:
+    # A pod that is being deleted stays Ready until its program ends: that is the old one.
+    if change.pod["metadata"].get("deletionTimestamp"):
+        return False
     conditions = change.pod.get("status", {}).get("conditions") or []
     return any(it["type"] == "Ready" and it["status"] == "True" for it in conditions)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from suptree.api.status import SupervisionTreeStatus
-from suptree.cluster.children import ChildView, resolve_all
+from suptree.cluster.children import ChildView, resolve_all, strays
 from suptree.cluster.memory import decode, short_uid
 from suptree.cluster.reconcile import decide
 from suptree.cluster.situation import Plan, Situation
@@ -118,7 +118,9 @@ class Scene:
         it = tree_of(self.tree)
         children = resolve_all(it.name, it.spec.children, store) if it.spec else ()
         views = tuple(replace(view, ghosts=tuple(self._ghosts(view))) for view in children)
-        return Situation(it, views, store.controllers, self.now, self.jitter, fresh, self.is_gate_installed)
+        left = strays(it.name, views, store)
+        gate = self.is_gate_installed
+        return Situation(it, views, store.controllers, self.now, self.jitter, fresh, gate, strays=left)
 
     def _ghosts(self, view: ChildView) -> Iterator[Pod]:
         present = {it.uid for it in view.pods}

@@ -91,6 +91,31 @@ def test_a_tree_that_is_being_deleted_only_lets_go(suspend: bool) -> None:
     assert plan.status == before
 
 
+def test_a_child_that_is_taken_out_of_the_list_is_let_go() -> None:
+    """The held pods of a child that is no longer one of the tree's are released, and no others."""
+    it = shop(strategy=ALL, intensity=0, onExhausted="Hold")
+    it.dies("db-0")
+    it.settle()
+    held = {name for name, raw in it.pods.items() if raw["spec"].get("schedulingGates")}
+    assert {name.partition("-")[0] for name in held} == {"db", "web", "job"}
+    for raw in it.pods.values():
+        raw["metadata"]["labels"]["suptree.dev/tree"] = "shop"
+    it.tree["spec"]["children"] = it.tree["spec"]["children"][:1]
+    released = {found.pod.name for found in it.decide().releases}
+    assert released == {name for name in held if not name.startswith("db")}
+
+
+def test_what_is_held_for_a_missing_target_is_not_let_go_for_it() -> None:
+    """While a child's target is away nobody can tell whose a held pod is, so it waits."""
+    it = shop(strategy=ALL, intensity=0, onExhausted="Hold")
+    it.dies("db-0")
+    it.settle()
+    for raw in it.pods.values():
+        raw["metadata"]["labels"]["suptree.dev/tree"] = "shop"
+    it.workloads = [raw for raw in it.workloads if raw["metadata"]["name"] != "db"]
+    assert it.decide().releases == ()
+
+
 def test_c39_a_restored_tree_starts_afresh() -> None:
     """A tree that comes out of a backup, with the status of another UID, restarts nothing and begins with an empty budget."""
     it = shop(strategy=ALL)

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 from suptree.api.child import LabelSelector
 from suptree.api.model import to_time
-from suptree.api.reasons import EventType
+from suptree.api.reasons import TREE_LABEL, EventType
 from suptree.api.status import SupervisionTreeStatus
 from suptree.app import metrics
 from suptree.app.calls import Calls, pause
 from suptree.app.gate import Gate
-from suptree.cluster.children import resolve_all
+from suptree.cluster.children import resolve_all, strays
 from suptree.cluster.client import CONFLICT, NOT_FOUND, Api, ApiError
 from suptree.cluster.family import parent
 from suptree.cluster.labels import matches
@@ -81,7 +81,8 @@ class TreeLoop:
 
     def is_concerned(self, pod: Pod) -> bool:
         """Tell whether the pod is, or was, one of the tree's."""
-        return any(matches(selector, pod.labels) for selector in self._selectors)
+        mine = pod.labels.get(TREE_LABEL) == self.key[1]
+        return mine or any(matches(selector, pod.labels) for selector in self._selectors)
 
     async def run(self) -> None:
         """Decide for ever. An API error delays; it is never a failure of a child."""
@@ -183,6 +184,7 @@ class TreeLoop:
             fresh=fresh,
             is_gate_installed=self._gate.is_installed,
             parent=parent(tree.name, self._namespace.trees, is_gate_installed=self._gate.is_installed),
+            strays=strays(tree.name, children, self._namespace),
         )
 
     # Persist.

@@ -27,6 +27,9 @@ class World(Protocol):
     def pods(self, selector: LabelSelector) -> Iterable[Pod]:
         """Return the pods with these labels."""
 
+    def held(self, tree: str) -> Iterable[Pod]:
+        """Return the pods with the tree's mark that wait to be released."""
+
     def trees_by_name(self) -> Mapping[str, Tree]:
         """Return all trees."""
 
@@ -81,6 +84,12 @@ def resolve_all(tree: str, children: Iterable[Child], world: World) -> tuple[Chi
             )
         views.append(view)
     return tuple(views)
+
+
+def strays(tree: str, views: Iterable[ChildView], world: World) -> tuple[Pod, ...]:
+    """Return the held pods that carry the tree's mark and belong to none of its children."""
+    mine = {pod.uid for view in views for pod in view.pods}
+    return tuple(pod for pod in world.held(tree) if pod.uid not in mine)
 
 
 def _same_target(one: ChildView, other: ChildView) -> bool:

@@ -36,7 +36,8 @@ _TELL_HELD_AFTER_SECONDS = 30
 def decide(it: Situation) -> Plan:
     """Decide what to persist about a tree, and what then to do."""
     tree = it.tree
-    gated = tuple(
+    strays = tuple(Release(pod, None) for pod in it.strays)
+    gated = strays + tuple(
         Release(pod, None) for view in it.children for pod in view.pods if pod.is_gated and not pod.is_deleting
     )
     if tree.is_deleting:
@@ -46,7 +47,9 @@ def decide(it: Situation) -> Plan:
     before = tree.status if is_mine else SupervisionTreeStatus(uid=tree.uid, reset=tree.reset)
     if tree.spec is None or tree.refusal is not None or tree.spec.suspend:
         return Plan(report.hands_off(it, before), releases=gated)
-    return _Decision(it, tree.spec, before).plan()
+    plan = _Decision(it, tree.spec, before).plan()
+    # A stray may belong to a child whose target is not there, or to another tree: then it is not for this one to let go.
+    return plan if any(view.problem for view in it.children) else replace(plan, releases=plan.releases + strays)
 
 
 class _Decision(Draft):

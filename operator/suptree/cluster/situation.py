@@ -28,6 +28,8 @@ class Situation:
     """Whether the admission policy that holds new pods is there."""
     parent: Parent | None = None
     """None: the tree is a root."""
+    strays: tuple[Pod, ...] = ()
+    """Held pods that carry the tree's mark and belong to none of its children: their child was taken out of the list."""
 
 
 @dataclass(frozen=True, slots=True)

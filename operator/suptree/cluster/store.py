@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from suptree.api.child import LabelSelector
+from suptree.api.reasons import TREE_LABEL
 from suptree.api.spec import SupervisionTreeSpec
 from suptree.cluster.labels import Pair, matches, pairs_of
 from suptree.cluster.trees import Tree
@@ -93,6 +94,11 @@ class Namespace:
         places = [self._by_pair.get(pair, {}) for pair in pairs] if pairs else [self.pods_by_uid]
         found = {uid: pod for place in places for uid, pod in place.items()}
         return (pod for pod in found.values() if matches(selector, pod.labels))
+
+    def held(self, tree: str) -> list[Pod]:
+        """Return the pods with the tree's mark that wait to be released."""
+        marked = self._by_pair.get((TREE_LABEL, tree), {}).values()
+        return [pod for pod in marked if pod.is_gated and not pod.is_deleting]
 
     # Workloads.
 
