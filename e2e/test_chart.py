@@ -29,6 +29,7 @@ EVERYTHING: Json = {
     "watchNamespaces": ["default", "kube-public"],
     "crds": {"keep": False},
     "gate": {"excludeNamespaces": ["kube-node-lease", "kube-system"]},
+    "scaleKinds": [{"apiGroup": "example.org", "resource": "caches"}, {"apiGroup": "", "resource": "things"}],
     "serviceAccount": {"name": "other", "annotations": {"example.org/role": "suptree"}},
     "extraArgs": ["--verbose"],
     "extraEnv": [{"name": "TZ", "value": "UTC"}],
@@ -135,7 +136,11 @@ def test_watched_namespaces_bound_the_rights_and_the_gate(target: Target) -> Non
     (rule,) = objects["ClusterRole", "supervisor"]["rules"]
     assert (rule["resources"], rule["verbs"]) == (["mutatingadmissionpolicies"], ["get"])
     everywhere = rendered(target, {})["ClusterRole", "suptree"]["rules"]
-    assert objects["Role", "default"]["rules"] == [it for it in everywhere if it != rule]
+    scales = [
+        {"apiGroups": ["example.org"], "resources": ["caches/scale"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["things/scale"], "verbs": ["get"]},
+    ]
+    assert objects["Role", "default"]["rules"] == [it for it in everywhere if it != rule] + scales
     assert objects["RoleBinding", "default"]["subjects"] == [
         {"kind": "ServiceAccount", "name": "other", "namespace": NAMESPACE}
     ]

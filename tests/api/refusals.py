@@ -38,7 +38,7 @@ def tree(*children: Json, name: str = "shop", **spec: Any) -> Json:  # noqa: ANN
 
 def child(name: str = "db", kind: str = "Deployment", **fields: Any) -> Json:  # noqa: ANN401  # any field of a child
     """Make a child whose target has its own name; a field of the value None is left out."""
-    api = "suptree.dev/v1alpha1" if kind == "SupervisionTree" else "apps/v1"
+    api = {"SupervisionTree": "suptree.dev/v1alpha1", "Job": "batch/v1", "Pod": "v1"}.get(kind, "apps/v1")
     whole = {"name": name, "targetRef": {"apiVersion": api, "kind": kind, "name": name}, **fields}
     return {key: value for key, value in whole.items() if value is not None}
 

@@ -14,6 +14,7 @@ EXAMPLES: dict[str, tuple[Json, Json]] = {"targetRef.kind": ({"kind": "Job"}, {}
 
 SUPPORTED: dict[str, Json] = {
     "the smallest tree": tree(child()),
+    "a kind that has a scale": tree(child(kind="Gadget")),
     "pods by labels": tree(selecting(matchLabels={"app": "db"})),
     "a backoff": tree(child(), backoff={"initialSeconds": 1, "factor": 3, "maxSeconds": 10, "jitterPercent": 50}),
     "a grace": tree(child(shutdownSeconds=0)),
@@ -58,7 +59,7 @@ def test_what_works_is_not_refused(manifest: Json) -> None:
 
 def test_every_child_is_named_at_once() -> None:
     """A user learns of all such fields at once, in the order of the spec."""
-    assert refused(tree(child("a", kind="Job"), child("b"), child("c", kind="Gadget"))) == [
+    assert refused(tree(child("a", kind="Job"), child("b"), child("c", kind="Pod"))) == [
         "spec.children[0].targetRef.kind",
         "spec.children[2].targetRef.kind",
     ]

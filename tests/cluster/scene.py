@@ -15,6 +15,7 @@ from suptree.api.status import SupervisionTreeStatus
 from suptree.cluster.children import ChildView, resolve_all, strays
 from suptree.cluster.memory import decode, short_uid
 from suptree.cluster.reconcile import decide
+from suptree.cluster.scales import Scale, ScaleRef, Trouble
 from suptree.cluster.situation import Plan, Situation
 from suptree.cluster.store import Namespace
 from suptree.cluster.trees import tree_of
@@ -55,6 +56,7 @@ class Scene:
     workloads: list[Raw] = field(default_factory=list)
     pods: dict[str, Raw] = field(default_factory=dict)
     """By name."""
+    scales: dict[ScaleRef, Scale | Trouble] = field(default_factory=dict)
     others: list[Raw] = field(default_factory=list)
     """Other trees of the namespace."""
     now: float = T0
@@ -101,7 +103,7 @@ class Scene:
 
     def namespace(self) -> Namespace:
         """Return the namespace as a store that saw all of it."""
-        store = Namespace()
+        store = Namespace(scales=self.scales)
         for raw in self.workloads:
             store.put_workload(workload_of(raw["kind"], raw))
         for raw in self.pods.values():

@@ -82,4 +82,7 @@ true
   resources: [configmaps]
   resourceNames: [suptree-index]
   verbs: [get, patch, delete]
+{{- range .Values.scaleKinds }}
+{{ toYaml (list (dict "apiGroups" (list .apiGroup) "resources" (list (printf "%s/scale" .resource)) "verbs" (list "get"))) }}
+{{- end }}
 {{- end -}}

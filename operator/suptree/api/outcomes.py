@@ -33,7 +33,7 @@ class State(Word):
     )
     COMPLETED = "Completed", "it ended normally and is not run again."
     SUSPENDED = "Suspended", "its owner has suspended it or scaled it to zero."
-    MISSING = "Missing", "its target does not exist."
+    MISSING = "Missing", "its target does not exist, or Suptree cannot read which pods it has."
 
 
 class Stage(Word):

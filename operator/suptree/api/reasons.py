@@ -46,8 +46,14 @@ class Reason(Word):
     # The children and where they are
     RESOLVED = "Resolved", "every child was found."
     CHILD_MISSING = "ChildMissing", "the target of a child does not exist, or not yet."
-    INVALID_TARGET = "InvalidTarget", "the target of a child is of a kind that has no pods, or its selector is invalid."
-    FORBIDDEN = "Forbidden", "Suptree may not read or write the target of a child; the message names the right."
+    INVALID_TARGET = (
+        "InvalidTarget",
+        "the target of a child is of a kind that has no scale, or its scale does not tell its pods; the message says which.",
+    )
+    FORBIDDEN = (
+        "Forbidden",
+        "Suptree may not read the scale of a child's target; the message names the chart's value that lets it.",
+    )
     REFERENCE_CYCLE = "ReferenceCycle", "a tree is its own descendant."
     TWO_PARENTS = "TwoParents", "another tree names this tree as a child; the older parent keeps it."
     CLAIMED_BY_OTHER_TREE = "ClaimedByOtherTree", "pods of a child belong to an older tree, which the message names."

@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from suptree.api.child import Child
 from suptree.api.spec import SupervisionTreeSpec
 
+RECREATED = frozenset({("batch/v1", "Job"), ("v1", "Pod")})
+"""API version and kind of what does not come back by itself."""
 TARGETS = frozenset(
     {("suptree.dev/v1alpha1", "SupervisionTree")}
     | {("apps/v1", kind) for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")}
+    | RECREATED
 )
+"""API version and kind of the targets that are known by what they are. Of any other kind, the scale tells the pods."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,12 @@ class ChildField:
         return [f"spec.children[{at}].{self.path}" for at, child in enumerate(spec.children) if self.uses(child)]
 
 
-def _is_no_known_kind(child: Child) -> bool:
+def _is_to_be_recreated(child: Child) -> bool:
     target = child.target_ref
-    return target is not None and (target.api_version, target.kind) not in TARGETS
+    return target is not None and (target.api_version, target.kind) in RECREATED
 
 
-NOT_YET_SUPPORTED: tuple[TreeField | ChildField, ...] = (ChildField("targetRef.kind", _is_no_known_kind),)
+NOT_YET_SUPPORTED: tuple[TreeField | ChildField, ...] = (ChildField("targetRef.kind", _is_to_be_recreated),)
 
 
 def not_yet_supported(spec: SupervisionTreeSpec) -> list[str]:

@@ -10,6 +10,7 @@ from suptree.app import metrics
 from suptree.app.calls import Calls
 from suptree.app.gate import Gate
 from suptree.app.loop import TreeLoop
+from suptree.app.scales import Scales
 from suptree.cluster.client import Api
 from suptree.cluster.family import children_of
 from suptree.cluster.situation import Release
@@ -30,6 +31,7 @@ class Hub:
         self.store = Store()
         self.calls = Calls()
         self.gate = Gate(api, self.calls)
+        self.scales = Scales(api, self.store)
         self.loops: dict[tuple[str, str], TreeLoop] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._background: list[asyncio.Task[None]] = []
@@ -116,7 +118,13 @@ class Hub:
         key = (namespace, name)
         if key not in self.loops:
             self.loops[key] = loop = TreeLoop(
-                key, self.store, api=self.api, calls=self.calls, gate=self.gate, on_written=self.wake_family
+                key,
+                self.store,
+                api=self.api,
+                calls=self.calls,
+                gate=self.gate,
+                scales=self.scales,
+                on_written=self.wake_family,
             )
             self._tasks[key] = asyncio.create_task(loop.run(), name=f"tree {namespace}/{name}")
             self._let_orphans_go(namespace)

@@ -14,12 +14,14 @@ from suptree.api.status import SupervisionTreeStatus
 from suptree.app import metrics
 from suptree.app.calls import Calls, pause
 from suptree.app.gate import Gate
+from suptree.app.scales import Scales
 from suptree.cluster.children import resolve_all, strays
 from suptree.cluster.client import CONFLICT, NOT_FOUND, Api, ApiError
 from suptree.cluster.family import parent
 from suptree.cluster.labels import matches
 from suptree.cluster.memory import decode, short_uid
 from suptree.cluster.reconcile import decide
+from suptree.cluster.scales import scale_refs
 from suptree.cluster.situation import Delete, Notice, Plan, Release, Situation
 from suptree.cluster.store import Namespace, Store
 from suptree.cluster.trees import Tree, tree_of
@@ -52,6 +54,7 @@ class TreeLoop:
         api: Api,
         calls: Calls,
         gate: Gate,
+        scales: Scales,
         on_written: Callable[[Tree], None],
     ) -> None:
         self.key = key
@@ -60,6 +63,7 @@ class TreeLoop:
         self._api = api
         self._calls = calls
         self._gate = gate
+        self._scales = scales
         self._woken = asyncio.Event()
         self._woken.set()
         self._selectors: tuple[LabelSelector, ...] = ()
@@ -73,6 +77,8 @@ class TreeLoop:
         self._told: set[str] = set()
         self._refreshed = time.monotonic()
         self._wake_at: float | None = None
+        self._scales_at: float | None = None
+        """When to read the scales of children of unwatched kinds again."""
         self._is_busy = False
 
     def wake(self) -> None:
@@ -110,7 +116,7 @@ class TreeLoop:
         return failures + 1
 
     async def _wait(self) -> None:
-        times = [at for at in (self._wake_at, self._write_at) if at is not None]
+        times = [at for at in (self._wake_at, self._write_at, self._scales_at) if at is not None]
         refresh = REFRESH_BUSY_SECONDS if self._is_busy else REFRESH_SECONDS
         wait = min([at - time.time() for at in times] + [self._refreshed + refresh - time.monotonic()])
         try:
@@ -138,6 +144,7 @@ class TreeLoop:
     # Observe and decide.
 
     async def _once(self) -> None:
+        await self._read_scales()
         tree = self._namespace.trees.get(self.key[1])
         if tree is None:
             return
@@ -149,6 +156,12 @@ class TreeLoop:
             return
         self._remember(situation, plan)
         self._act(tree, plan)
+
+    async def _read_scales(self) -> None:
+        tree = self._namespace.trees.get(self.key[1])
+        refs = scale_refs(tree.spec) if tree is not None and tree.spec is not None else ()
+        wait = await self._scales.look(self.key[0], refs)
+        self._scales_at = None if wait is None else time.time() + wait
 
     async def _decide(self, tree: Tree) -> tuple[Situation, Plan]:
         fresh: set[str] = set()

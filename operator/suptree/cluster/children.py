@@ -7,10 +7,12 @@ from typing import Protocol
 from suptree.api.child import Child, LabelSelector
 from suptree.api.outcomes import State
 from suptree.api.reasons import Reason
+from suptree.api.supported import TARGETS
 from suptree.api.tree import KIND
 from suptree.cluster.family import TreeView, tree_view, trouble
 from suptree.cluster.labels import matches, selector_of
 from suptree.cluster.memory import Replaced
+from suptree.cluster.scales import Scale, ScaleRef, Trouble
 from suptree.cluster.trees import Tree
 from suptree.cluster.views import Pod, Workload
 
@@ -23,6 +25,9 @@ class World(Protocol):
 
     def workloads(self) -> Iterable[Workload]:
         """Return all workloads."""
+
+    def scale(self, ref: ScaleRef) -> Scale | Trouble:
+        """Return the scale of an object whose kind is not watched, or why there is none."""
 
     def pods(self, selector: LabelSelector) -> Iterable[Pod]:
         """Return the pods with these labels."""
@@ -115,11 +120,20 @@ def _by_tree(tree: str, name: str, target: str, world: World) -> ChildView:
     return ChildView(name, desired=1, tree=tree_view(trees[target]))
 
 
+def _by_scale(name: str, ref: ScaleRef, world: World) -> ChildView:
+    found = world.scale(ref)
+    if isinstance(found, Trouble):
+        return ChildView(name, problem=found.reason, message=f"child {name}: {found.message}")
+    return ChildView(name, found.selector, tuple(world.pods(found.selector)), found.replicas)
+
+
 def _by_target(tree: str, child: Child, world: World) -> ChildView:
     ref = child.target_ref
     assert ref is not None  # noqa: S101 - for the type checker; the CRD's rules say so
     if ref.kind == KIND:
         return _by_tree(tree, child.name, ref.name, world)
+    if (ref.api_version, ref.kind) not in TARGETS:
+        return _by_scale(child.name, ScaleRef(ref.api_version, ref.kind, ref.name), world)
     workload = world.workload(ref.kind, ref.name)
     if workload is None or workload.is_deleting:
         return ChildView(
@@ -152,9 +166,12 @@ def is_nothing_to_start(view: ChildView) -> bool:
     return view.problem is not None or view.desired == 0 or (view.tree is not None and not view.tree.is_acting)
 
 
+_UNKNOWN = frozenset({Reason.CHILD_MISSING, Reason.INVALID_TARGET, Reason.FORBIDDEN})
+
+
 def observed_state(view: ChildView, was: State | None) -> State:
     """Say what a child is doing that no operation is working on."""
-    if view.problem is Reason.CHILD_MISSING:
+    if view.problem in _UNKNOWN:
         return State.MISSING
     if view.tree is not None:
         return _state_of_tree(view.tree)

@@ -16,6 +16,7 @@ from suptree.api.child import LabelSelector
 from suptree.api.reasons import HOLD_GATE, RESET_ANNOTATION, TREE_LABEL
 from suptree.api.tree import API_VERSION, GROUP, KIND, PLURAL, VERSION
 from suptree.cluster.labels import INDEX_LABEL, INDEX_NAME
+from suptree.cluster.scales import ScaleRef
 from suptree.cluster.situation import Delete, Notice, Release
 from suptree.cluster.trees import Tree
 from suptree.cluster.views import OPERATION_LABEL
@@ -32,7 +33,7 @@ APPLY = "application/apply-patch+yaml"
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 """What is answered to a delete or a patch of a pod is not looked at: let it be short."""
 
-NOT_FOUND, CONFLICT = 404, 409
+FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
 
 
 class ApiError(Exception):
@@ -155,6 +156,20 @@ class Api:
                 return None
             raise
 
+    async def discover(self, api_version: str) -> dict[str, Any] | None:
+        """List the kinds of an API version (an APIResourceList); None if the API server does not know it."""
+        try:
+            return await self._ask("GET", _version_path(api_version))
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
+    async def get_scale(self, ref: ScaleRef, namespace: str, plural: str) -> dict[str, Any]:
+        """Read the scale of an object."""
+        path = f"{_version_path(ref.api_version)}/namespaces/{quote(namespace)}/{plural}/{quote(ref.name)}/scale"
+        return await self._ask("GET", path)
+
     async def send_event(self, tree: Tree, notice: Notice, time: str) -> None:
         """Create an Event under a name of its own, so that the same thing is told once."""
         about: dict[str, Any] = {"apiVersion": API_VERSION, "kind": KIND, "name": tree.name, "uid": tree.uid}
@@ -241,6 +256,10 @@ def _parse(data: bytes) -> dict[str, Any]:
 def _tree_path(namespace: str, name: str = "") -> str:
     path = f"/apis/{GROUP}/{VERSION}/namespaces/{quote(namespace)}/{PLURAL}"
     return f"{path}/{quote(name)}" if name else path
+
+
+def _version_path(api_version: str) -> str:
+    return f"/{'apis' if '/' in api_version else 'api'}/{quote(api_version)}"
 
 
 def _pods_path(namespace: str) -> str:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from suptree.api.child import LabelSelector
 from suptree.api.reasons import TREE_LABEL
 from suptree.api.spec import SupervisionTreeSpec
+from suptree.api.supported import TARGETS
 from suptree.cluster.labels import Pair, matches, pairs_of
+from suptree.cluster.scales import Scale, ScaleRef, Trouble, missing, scale_refs
 from suptree.cluster.trees import Tree
 from suptree.cluster.views import Pod, Workload
 
@@ -20,12 +22,13 @@ Target = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a tree claims: the targets and the selectors of its children."""
+    """What a tree claims: the targets, the scales and the selectors of its children."""
 
     seniority: tuple[str, str]
     """When the tree was created, and its name: the smaller is the older."""
     targets: frozenset[Target]
     selectors: tuple[LabelSelector, ...]
+    scales: tuple[ScaleRef, ...]
 
 
 def claim_of(tree: Tree, spec: SupervisionTreeSpec) -> Claim:
@@ -33,8 +36,9 @@ def claim_of(tree: Tree, spec: SupervisionTreeSpec) -> Claim:
     refs = [child.target_ref for child in spec.children if child.target_ref]
     return Claim(
         (tree.created, tree.name),
-        frozenset((ref.kind, ref.name) for ref in refs),
+        frozenset((ref.kind, ref.name) for ref in refs if (ref.api_version, ref.kind) in TARGETS),
         tuple(child.selector for child in spec.children if child.selector),
+        scale_refs(spec),
     )
 
 
@@ -44,6 +48,8 @@ class Namespace:
 
     pods_by_uid: dict[str, Pod] = field(default_factory=dict)
     trees: dict[str, Tree] = field(default_factory=dict)
+    scales: dict[ScaleRef, Scale | Trouble] = field(default_factory=dict)
+    """What was read last of the objects whose kinds are not watched."""
     _by_pair: dict[Pair, dict[str, Pod]] = field(default_factory=dict)
     _workloads: dict[Target, Workload] = field(default_factory=dict)
     _by_workload_uid: dict[str, Workload] = field(default_factory=dict)
@@ -128,6 +134,10 @@ class Namespace:
         """Return all workloads."""
         return self._workloads.values()
 
+    def scale(self, ref: ScaleRef) -> Scale | Trouble:
+        """Return what was read last of an object; it counts as missing when it never was."""
+        return self.scales.get(ref) or missing(ref)
+
     @property
     def controllers(self) -> dict[str, Workload]:
         """The workloads by UID."""
@@ -164,9 +174,13 @@ class Namespace:
             return ""
         targets = {target for pod in pods for target in self._targets_of(pod)}
         for _, name, it in older:
-            if targets & it.targets or any(matches(sel, pod.labels) for sel in it.selectors for pod in pods):
+            selectors = (*it.selectors, *self._selectors_of(it.scales))
+            if targets & it.targets or any(matches(sel, pod.labels) for sel in selectors for pod in pods):
                 return name
         return ""
+
+    def _selectors_of(self, refs: Iterable[ScaleRef]) -> Iterator[LabelSelector]:
+        return (found.selector for ref in refs if isinstance(found := self.scales.get(ref), Scale))
 
     def _targets_of(self, pod: Pod) -> list[Target]:
         if pod.owner is None:
