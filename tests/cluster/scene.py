@@ -79,6 +79,13 @@ class Scene:
         """The history, oldest first: child, cause and outcome of each entry."""
         return [f"{it.child} {it.cause} {it.outcome}" for it in reversed(self.status.history)]
 
+    @property
+    def used(self) -> int:
+        """How much of the budget is spent."""
+        budget = self.status.budget
+        assert budget is not None
+        return budget.used
+
     def condition(self, type_: str) -> str:
         """Return a condition as 'True Reason'."""
         (found,) = (it for it in self.status.conditions if it.type == type_)

@@ -34,18 +34,25 @@ def knowns(draw: st.DrawFn) -> Known:
     deaths = frozenset(
         draw(st.lists(st.one_of(words, st.just("-"), st.sampled_from(("latew0", "later2w0"))), max_size=4))
     )
-    ticking = draw(st.booleans())
+    attempt = draw(st.sampled_from(("", "r0", "w3r0", "t12")))
     return Known(
         deaths,
         was_ready=draw(st.booleans()),
+        had_success=draw(st.booleans()),
+        is_starting=draw(st.booleans()),
         has_failed=draw(st.booleans()),
-        attempt=draw(st.sampled_from(("r0", "w3r0", "t12"))) if ticking else "",
-        since=draw(seconds) if ticking else None,
+        has_died=draw(st.booleans()),
+        attempt=attempt,
+        since=draw(st.one_of(st.none(), seconds)) if attempt else None,
     )
 
 
 memories = st.builds(
-    Seen, st.dictionaries(words, knowns(), max_size=8), st.integers(0, 10**9), st.one_of(st.none(), seconds)
+    Seen,
+    st.dictionaries(words, knowns(), max_size=8),
+    st.integers(0, 10**9),
+    st.one_of(st.none(), seconds),
+    st.sampled_from(("", "2026-03-01T00:00:00Z")),
 )
 
 

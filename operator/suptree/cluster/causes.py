@@ -27,6 +27,8 @@ UNCOUNTED = frozenset({Cause.DISRUPTED, Cause.LOST, Cause.DELETED})
 """Causes whose restarts spend neither budget nor backoff, unless `failurePolicy` says otherwise."""
 
 _LOST_EXIT = 255
+NODE_GONE = "DeletionByPodGC"
+"""Why Kubernetes' own garbage collector deletes a pod: its node does not exist any more, or is out of service."""
 
 DEATH_RULES: tuple[tuple[str, Callable[[Pod, Death], bool], Cause | None], ...] = (
     ("the kernel ran out of memory, whatever the exit code", lambda _, d: d.reason == "OOMKilled", Cause.OOM_KILLED),
@@ -35,11 +37,15 @@ DEATH_RULES: tuple[tuple[str, Callable[[Pod, Death], bool], Cause | None], ...] 
     ("it could not be started", lambda _, d: d.reason in {"StartError", "ContainerCannotRun"}, None),
     ("nobody knows how it ended", lambda _, d: d.reason == "ContainerStatusUnknown", Cause.LOST),
     ("its node went down", lambda _, d: d.exit_code == _LOST_EXIT and d.reason == "Unknown", Cause.LOST),
+    ("its node is gone", lambda pod, _: pod.disruption == NODE_GONE, Cause.LOST),
     ("its pod was disrupted", lambda pod, _: pod.is_disrupted, Cause.DISRUPTED),
     ("it ended well", lambda _, d: d.exit_code == 0 and d.signal == 0, Cause.COMPLETED),
     ("anything else", lambda *_: True, Cause.CRASH),
 )
 """Why, the evidence, and the cause (None: not an exit); the first that matches wins."""
+
+DEATHS = frozenset(cause for _, _, cause in DEATH_RULES if cause is not None)
+"""Causes that are found in the death of a container."""
 
 GRAVITY = (
     Cause.OOM_KILLED,
@@ -58,6 +64,13 @@ GRAVITY = (
 
 IN_PLACE = frozenset({Cause.CRASH, Cause.OOM_KILLED, Cause.COMPLETED, Cause.LOST, Cause.DISRUPTED, Cause.DELETED})
 """Causes after which the kubelet, or the pod's controller, brings the child back by itself."""
+
+
+def cause_of_deletion(pod: Pod) -> Cause:
+    """Return the cause of the deletion of a pod that its controller wanted to keep."""
+    if pod.disruption == NODE_GONE:
+        return Cause.LOST
+    return Cause.DISRUPTED if pod.is_disrupted else Cause.DELETED
 
 
 def cause_of(pod: Pod, death: Death) -> Cause | None:

@@ -185,7 +185,7 @@ def _state_of_pods(view: ChildView, was: State | None) -> State:
     # A child that is up stays up while new pods of it come and go, as long as it is not down.
     if ready >= max(view.desired, 1) or (was is State.UP and ready > 0):
         return State.UP
-    if any(pod.obstacle for pod in view.pods if not pod.is_deleting):
+    if obstacle(view):
         return State.CANNOT_START
     return State.DOWN if ready == 0 and was in {State.UP, State.DOWN} else State.STARTING
 
@@ -201,7 +201,8 @@ def obstacle(view: ChildView) -> str:
     for pod in view.pods:
         if pod.obstacle and not pod.is_deleting:
             return f"pod {pod.name}: {pod.obstacle}"
-    return ""
+    top = view.workload
+    return f"{top.kind} {top.name}: {top.obstacle}" if top is not None and top.obstacle else ""
 
 
 def controllers_of(world: World) -> Mapping[str, Workload]:

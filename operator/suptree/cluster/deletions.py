@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from suptree.api.outcomes import Cause
-from suptree.cluster.causes import Exit
+from suptree.cluster.causes import Exit, cause_of_deletion
 from suptree.cluster.memory import GONE, MAX_PODS_BY_NAME, Replaced, Seen, short_uid
 from suptree.cluster.views import Owner, Pod, Workload
 
@@ -52,7 +52,7 @@ class Deletions:
             self.open.add(short_uid(pod.uid))
         if wanted is not False:
             return None
-        return Exit(Cause.DISRUPTED if pod.is_disrupted else Cause.DELETED, pod.name)
+        return Exit(cause_of_deletion(pod), pod.name)
 
     def _was_wanted(self, pod: Pod) -> bool | None:
         """Tell whether the pod's controller has no use for it; None while that cannot be told."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from suptree.api.child import Child
 from suptree.api.choices import FailureAction
 from suptree.api.outcomes import Cause
-from suptree.cluster.causes import GRAVITY, REASONS, Exit, cause_of
+from suptree.cluster.causes import DEATHS, GRAVITY, REASONS, Exit, cause_of
 from suptree.cluster.deletions import Deletions, is_down
 from suptree.cluster.family import TreeView
 from suptree.cluster.memory import GONE, LATE, Known, Replaced, Seen, fitting, remembered, short_id, short_uid
@@ -57,6 +57,8 @@ class Evidence:
     desired: int = 1
     replaced: Replaced = field(default_factory=Replaced)
     """The pods that an operation under way replaces: whatever happens to them was wanted."""
+    is_restarting_in_place: bool = False
+    """Whether the restart under way leaves the child's pods where they are: the kubelet restarts what has died."""
     dependency_is_down: bool = False
     """Whether an earlier child that this one depends on is down: its zombie clocks stand still."""
     workload: Workload | None = None
@@ -80,16 +82,17 @@ def judge(it: Evidence) -> Judgement:
     deletions = Deletions(it.pods, it.ghosts, it.seen, it.replaced, it.workload, it.controllers, it.fresh)
     found = [*_deaths(it, it.seen), *_clocks(it, seen), *deletions.exits()]
     findings = [(pod, _by_policy(it.child, exit_, pod)) for pod, exit_ in found]
-    pods = _all_judged(it, seen, findings)
+    news = [(pod, exit_) for pod, exit_ in findings if not _belongs_to_the_incident(it, it.seen, pod, exit_)]
+    pods = _all_judged(it, seen, news)
     # About these nothing could be said yet: they are remembered as they were.
     pods |= {uid: it.seen.pods.get(uid, Known()) for uid in deletions.open}
-    failures = [(pod, exit_) for pod, exit_ in findings if exit_.action is not FailureAction.IGNORE]
+    failures = [(pod, exit_) for pod, exit_ in news if exit_.action is not FailureAction.IGNORE]
     exit_ = _enough(it, failures, pods)
-    if exit_ is not None:
-        pods = {uid: replace(it, has_failed=False) if it.has_failed else it for uid, it in pods.items()}
+    incident = _incident(it, it.seen, exit_)
+    pods = _with_marks(pods, findings, is_exit=exit_ is not None, has_incident=bool(incident))
     return Judgement(
         exit=exit_,
-        seen=fitting(Seen(pods, generation, paused), it.replaced),
+        seen=fitting(Seen(pods, generation, paused, incident), it.replaced),
         without_effect=findings[0][1] if findings and exit_ is None else None,
         failed=tuple(pod for pod, _ in failures if pod is not None),
         abandoned=tuple(pod for pod in _present(it) if _is_abandoned(it, seen, pod)),
@@ -142,6 +145,46 @@ def latest(pod: Pod) -> Sequence[Death]:
     return tuple({(death.container, death.is_init): death for death in pod.deaths}.values()) if pod.deaths else ()
 
 
+# An incident: one restart in place of a child that is several pods.
+
+
+def _incident(it: Evidence, seen: Seen, found: Exit | None) -> str:
+    """Return up to which age the child's pods belong to its restart in place; empty when there is none.
+
+    A child is one child however many pods it is: what ends one of them ends the others a moment later.
+    """
+    if found is not None:
+        return max((pod.created for pod in it.pods), default="") if found.is_counted else ""
+    return seen.incident if it.is_restarting_in_place else ""
+
+
+def _belongs_to_the_incident(it: Evidence, seen: Seen, pod: Pod | None, found: Exit) -> bool:
+    """Tell whether a pod dies for the first time in a restart in place that was counted already.
+
+    One that dies again, or is younger than the restart, has failed to start: that is a new failure.
+    """
+    if pod is None or not (it.is_restarting_in_place and seen.incident) or found.cause not in DEATHS:
+        return False
+    if found.action in {FailureAction.IGNORE, FailureAction.EXHAUST}:
+        return False
+    known = seen.of(pod)
+    return pod.created <= seen.incident and not (known is not None and known.has_died)
+
+
+def _with_marks(
+    pods: dict[str, Known], findings: Sequence[Finding], *, is_exit: bool, has_incident: bool
+) -> dict[str, Known]:
+    """Note who has died in the incident, and forget what belongs to one that is over or has just become an exit."""
+    dead = {short_uid(pod.uid) for pod, found in findings if pod is not None and found.cause in DEATHS}
+    marked = {}
+    for uid, known in pods.items():
+        has_died = has_incident and (uid in dead or (known.has_died and not is_exit))
+        has_failed = known.has_failed and not is_exit
+        same = (has_died, has_failed) == (known.has_died, known.has_failed)
+        marked[uid] = known if same else replace(known, has_died=has_died, has_failed=has_failed)
+    return marked
+
+
 # Clocks: they are the operator's, and belong to one try to start the pod's containers.
 
 
@@ -154,9 +197,6 @@ def _with_clocks(it: Evidence) -> tuple[dict[str, Known], int | None]:
     return remembered((pod, _with_clock(pod, seen.of(pod) or Known(), now, lost)) for pod in it.pods), paused
 
 
-_READY = Known(was_ready=True)
-
-
 def _with_clock(pod: Pod, known: Known, now: int, lost: int) -> Known:
     """Set one pod's clock.
 
@@ -167,21 +207,27 @@ def _with_clock(pod: Pod, known: Known, now: int, lost: int) -> Known:
         lost: For how long zombie clocks have stood still, since they run again now.
     """
     if pod.is_ready:
-        return _READY if not known.deaths else Known(known.deaths, was_ready=True)
-    is_idle = not pod.is_trying and pod.dead_restarts < 0
+        if known.had_success and known.attempt == pod.attempt and known.since is None and not known.has_failed:
+            return known
+        return Known(known.deaths, was_ready=True, had_success=True, has_died=known.has_died, attempt=pod.attempt)
+    is_new = known.attempt != pod.attempt
+    known = replace(known, attempt=pod.attempt, had_success=False) if is_new else known
+    is_idle = (not pod.is_trying and pod.dead_restarts < 0) or pod.is_cut_off
     if is_idle or pod.is_gated or pod.is_deleting:
-        return replace(known, attempt="", since=None) if known.since is not None else known
-    if known.since is None or known.attempt != pod.attempt:
-        return replace(known, attempt=pod.attempt, since=now)
+        return replace(known, since=None) if known.since is not None else known
+    # A startup probe has as long as it needs: the clock of a pod that was Ready once begins when it has succeeded.
+    is_started = known.is_starting and known.was_ready and pod.has_started
+    if is_new or is_started or known.since is None:
+        return replace(known, is_starting=not pod.has_started, since=now)
     return replace(known, since=known.since + lost) if lost else known
 
 
 def _limit(it: Evidence, known: Known, pod: Pod) -> tuple[Cause, int] | None:
     """Return the clock that runs for a pod that is not Ready: its cause, and after how many seconds."""
     child = it.child
-    if known.was_ready and pod.is_running and child.not_ready_seconds is not None:
+    if known.was_ready and pod.has_started and child.not_ready_seconds is not None:
         return None if it.dependency_is_down else (Cause.ZOMBIE, child.not_ready_seconds)
-    if pod.is_trying and child.start_timeout_seconds is not None:
+    if pod.is_trying and not known.had_success and child.start_timeout_seconds is not None:
         return Cause.START_FAILED, child.start_timeout_seconds
     return None
 

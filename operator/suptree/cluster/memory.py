@@ -50,18 +50,25 @@ class Known:
     deaths: frozenset[str] = frozenset()
     """Short ids of the deaths that were judged, `GONE`, `LATE`."""
     was_ready: bool = False
+    """Whether it was ever Ready."""
+    had_success: bool = False
+    """Whether it was Ready in the try `attempt`."""
+    is_starting: bool = False
+    """Whether its startup probes had not succeeded when it was last seen."""
     has_failed: bool = False
     """Whether it died and was not Ready since, and the child's failure is still to come (`minFailedPods`)."""
+    has_died: bool = False
+    """Whether it died in the restart in place that is under way."""
     attempt: str = ""
     """The try to start it that its clock belongs to."""
     since: int | None = None
-    """When it was first seen Not Ready in that try (seconds since the epoch, by the operator's clock)."""
+    """Since when it is Not Ready in that try (seconds since the epoch, by the operator's clock)."""
 
     @property
     def is_worth_it(self) -> bool:
         """Whether there is more to remember than that it was there, and that its containers died."""
         marks = any(death == GONE or death.startswith(LATE) for death in self.deaths)
-        return marks or self.has_failed or self.since is not None
+        return marks or self.has_failed or self.has_died or self.since is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,8 @@ class Seen:
     paused: int | None = None
     """Since when the zombie clocks stand still, because the child's dependency is down (seconds since the epoch)."""
 
+    incident: str = ""
+    """While the child restarts in place: when the youngest pod of it that belongs to the same incident was created."""
     digest: frozenset[str] = frozenset()
     """Of a large child: hashes of the deaths that were judged."""
 
@@ -103,18 +112,24 @@ def fitting(seen: Seen, replaced: "Replaced") -> Seen:
     return replace(seen, pods=dict(clocks[:_MAX_CLOCKS]), digest=digest)
 
 
+_FLAGS = {"r": "was_ready", "t": "had_success", "s": "is_starting", "f": "has_failed", "x": "has_died"}
+
+
 def encode(seen: Seen) -> str:
-    """Write the memory as `generation/paused~hashes;pod,pod`, a pod as `uid.death.death+flags:attempt@since`."""
+    """Write the memory as `generation/paused^incident~hashes;pod,pod`, a pod as `uid.death.death+flags:attempt@since`."""
     head = f"{seen.generation}" + (f"/{seen.paused}" if seen.paused is not None else "")
+    head += f"^{seen.incident}" if seen.incident else ""
     head += f"~{''.join(sorted(seen.digest))}" if seen.digest else ""
     return f"{head};{','.join(_encode(uid, known) for uid, known in sorted(seen.pods.items()))}"
 
 
 def _encode(uid: str, known: Known) -> str:
     text = ".".join([uid, *sorted(known.deaths)])
-    flags = ("r" if known.was_ready else "") + ("f" if known.has_failed else "")
+    flags = "".join(flag for flag, name in _FLAGS.items() if getattr(known, name))
     text += f"+{flags}" if flags else ""
-    return text + (f":{known.attempt}@{known.since}" if known.since is not None else "")
+    if known.since is None:
+        return text + (f":{known.attempt}" if known.attempt else "")
+    return f"{text}:{known.attempt}@{known.since}"
 
 
 def decode(text: str | None) -> Seen | None:
@@ -123,11 +138,13 @@ def decode(text: str | None) -> Seen | None:
         return None
     head, _, pods = text.partition(";")
     head, _, hashes = head.partition("~")
+    head, _, incident = head.partition("^")
     generation, _, paused = head.partition("/")
     return Seen(
         pods=dict(map(_decode, filter(None, pods.split(",")))),
         generation=int(generation or 0),
         paused=int(paused) if paused else None,
+        incident=incident,
         digest=frozenset(hashes[at : at + _HASH] for at in range(0, len(hashes), _HASH)),
     )
 
@@ -137,7 +154,16 @@ def _decode(text: str) -> tuple[str, Known]:
     attempt, _, since = clock.partition("@")
     text, _, flags = text.partition("+")
     uid, *deaths = text.split(".")
-    return uid, Known(frozenset(deaths), "r" in flags, "f" in flags, attempt, int(since) if since else None)
+    return uid, Known(
+        deaths=frozenset(deaths),
+        was_ready="r" in flags,
+        had_success="t" in flags,
+        is_starting="s" in flags,
+        has_failed="f" in flags,
+        has_died="x" in flags,
+        attempt=attempt,
+        since=int(since) if since else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,7 @@ class _Decision(Draft):
                     now=self.it.now,
                     desired=view.desired,
                     replaced=self.progress().replaced(view.name),
+                    is_restarting_in_place=self._is_restarting_in_place(view.name),
                     dependency_is_down=self._dependency_is_down(view.name),
                     workload=view.workload,
                     controllers=self.it.controllers,
@@ -131,6 +132,10 @@ class _Decision(Draft):
         if judgement.abandoned and is_starting(self.sup, self.state.operation, view.name):
             # Nobody else restarts it: replaced as a part of the same restart.
             self.replace_pods(view.name, judgement.abandoned)
+
+    def _is_restarting_in_place(self, name: str) -> bool:
+        is_left = not self.progress().replaced(name).uids
+        return is_left and is_starting(self.sup, self.state.operation, name)
 
     def _dependency_is_down(self, name: str) -> bool:
         """Tell whether an earlier child, on which this one depends under RestForOne, has no Ready pod."""

@@ -63,8 +63,8 @@ class Pod:
     obstacle: str
     """Why it cannot start, where a restart would not help: image pull, unschedulable; empty otherwise."""
     phase: str
-    is_disrupted: bool
-    """Whether Kubernetes marked it as the target of a disruption (eviction, preemption, node shutdown)."""
+    disruption: str
+    """Why Kubernetes took it away: the reason of its condition DisruptionTarget, or of its phase; empty otherwise."""
     node: str
     conditions: tuple[tuple[str, str], ...]
     """Type and status of its conditions."""
@@ -72,8 +72,10 @@ class Pod:
     """Which try to start its containers this is: it changes with each start, end and restart of one of them."""
     is_trying: bool
     """Whether a container runs, or fails to be run (as opposed to waiting for its image, its node or its back-off)."""
-    is_running: bool
-    """Whether all its containers run."""
+    has_started: bool
+    """Whether all its containers run, and none of them has a startup probe that has not succeeded yet."""
+    is_cut_off: bool
+    """Whether it is Not Ready only because its node does not answer: its containers were Ready when last heard of."""
     dead_restarts: int
     """The restart count of a container that has died and does not run again yet; -1 when there is none."""
 
@@ -81,6 +83,11 @@ class Pod:
     def is_deleting(self) -> bool:
         """Whether it is on its way out."""
         return self.deletes_at is not None
+
+    @property
+    def is_disrupted(self) -> bool:
+        """Whether Kubernetes took it away: eviction, preemption, node shutdown, a node that is gone."""
+        return bool(self.disruption)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,8 @@ class Workload:
     """Labels that its pods get."""
     owner: Owner | None = None
     is_deleting: bool = False
+    obstacle: str = ""
+    """Why its controller cannot create pods, such as a quota; empty otherwise. Only ReplicaSets and Deployments say it."""
 
 
 def pod_of(raw: Raw) -> Pod:
@@ -120,19 +129,20 @@ def pod_of(raw: Raw) -> Pod:
         owner=_controller(meta),
         created=meta.get("creationTimestamp") or "",
         deletes_at=from_time(meta["deletionTimestamp"]) if meta.get("deletionTimestamp") else None,
-        is_ready=_condition(status, "Ready") == "True",
+        is_ready=_condition(status, "Ready") == "True" and status.get("phase") not in _OVER,
         is_gated=any(gate.get("name") == HOLD_GATE for gate in spec.get("schedulingGates") or ()),
         is_fresh=all(_never_started(container) for container in statuses),
         revision=next((labels[name] for name in _REVISION_LABELS if name in labels), ""),
         deaths=_deaths(spec, status),
         obstacle=_obstacle(status, statuses),
         phase=intern(status.get("phase") or ""),
-        is_disrupted=_condition(status, "DisruptionTarget") == "True",
+        disruption=_disruption(status),
         node=intern(spec.get("nodeName") or ""),
         conditions=tuple((intern(it["type"]), intern(it["status"])) for it in status.get("conditions") or ()),
         attempt=_attempt(statuses),
         is_trying=any(_is_trying(container) for container in statuses),
-        is_running=_all_run(status.get("containerStatuses") or ()),
+        has_started=_have_started(status.get("containerStatuses") or ()),
+        is_cut_off=_is_cut_off(status),
         dead_restarts=max(map(_dead_restarts, status.get("containerStatuses") or ()), default=-1),
     )
 
@@ -156,7 +166,15 @@ def workload_of(kind: str, raw: Raw) -> Workload:
         template_labels=((spec.get("template") or {}).get("metadata") or {}).get("labels") or {},
         owner=_controller(meta),
         is_deleting=bool(meta.get("deletionTimestamp")),
+        obstacle=_failed_create(status),
     )
+
+
+def _failed_create(status: Raw) -> str:
+    for condition in status.get("conditions") or ():
+        if (condition.get("type"), condition.get("reason")) == ("ReplicaFailure", "FailedCreate"):
+            return f"FailedCreate: {condition.get('message')}"[:200]
+    return ""
 
 
 def _controller(meta: Raw) -> Owner | None:
@@ -164,6 +182,21 @@ def _controller(meta: Raw) -> Owner | None:
         if ref.get("controller"):
             return Owner(intern(ref["kind"]), intern(ref["name"]), intern(ref["uid"]))
     return None
+
+
+_OVER = frozenset({"Failed", "Succeeded"})
+"""Phases in which no container of a pod runs, or will run again."""
+_DISRUPTED_PHASES = frozenset({"Evicted", "Preempting", "Terminated", "NodeShutdown", "Shutdown"})
+"""Reasons that a kubelet gives for a phase which it set itself (eviction and preemption by it, graceful node shutdown)."""
+
+
+def _disruption(status: Raw) -> str:
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
+            return str(condition.get("reason") or "DisruptionTarget")
+    # The condition is younger than the phase, and a kubelet that is in a hurry may leave it out.
+    is_over = status.get("phase") in _OVER
+    return str(status["reason"]) if is_over and status.get("reason") in _DISRUPTED_PHASES else ""
 
 
 def _condition(status: Raw, wanted: str) -> str:
@@ -185,12 +218,16 @@ def _never_started(container: Raw) -> bool:
 
 def _deaths(spec: Raw, status: Raw) -> tuple[Death, ...]:
     sidecars = {c["name"] for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"}
+    mains = status.get("containerStatuses") or ()
+    # Of a pod that has done its work the kubelet ends the sidecars: that is no death of theirs.
+    has_done_its_work = spec.get("restartPolicy", "Always") != "Always" and _have_ended(mains)
     found = [
         death
         for container in status.get("initContainerStatuses") or ()
+        if not (has_done_its_work and container["name"] in sidecars)
         for death in _deaths_of(container, is_init=container["name"] not in sidecars)
     ]
-    for container in status.get("containerStatuses") or ():
+    for container in mains:
         found += _deaths_of(container, is_init=False)
     return tuple(found)
 
@@ -229,8 +266,19 @@ def _is_trying(container: Raw) -> bool:
     return "running" in state or (state.get("waiting") or {}).get("reason") in _FAILING
 
 
-def _all_run(containers: Sequence[Raw]) -> bool:
-    return bool(containers) and all("running" in (container.get("state") or {}) for container in containers)
+def _have_started(containers: Sequence[Raw]) -> bool:
+    return bool(containers) and all(_kind(it) == "running" and it.get("started") is not False for it in containers)
+
+
+def _have_ended(containers: Sequence[Raw]) -> bool:
+    return bool(containers) and all(_kind(it) == "terminated" for it in containers)
+
+
+def _is_cut_off(status: Raw) -> bool:
+    """Tell what the node controller has written from what a kubelet writes: that one gives a reason, and says it twice."""
+    if _condition(status, "Ready") != "False" or _condition(status, "ContainersReady") != "True":
+        return False
+    return not any(it.get("type") == "Ready" and it.get("reason") for it in status.get("conditions") or ())
 
 
 def _dead_restarts(container: Raw) -> int:
