@@ -11,16 +11,14 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from e2e.cluster import FAKE_LABEL, FAKE_TAINT, Cluster
+from e2e.cluster import Cluster
 from e2e.lib import crash
 from e2e.lib.kube import Kube, eventually, wait_history, wait_ready
 from e2e.lib.operator import NAMESPACE, Operator, install, kubeconfig
 from e2e.lib.recorder import WHAT, Change, Recorder
 from e2e.lib.target import ROOT, of_local
+from e2e.lib.workloads import load, on_fake_nodes
 
 TREE = "shop"
 ORDER = ("db", "web", "worker")
@@ -106,8 +104,8 @@ class Demo:
         """Apply the example, and wait until it is Ready."""
         self.story.heading("1. A shop of three: db, web and worker. Each depends on those before it (RestForOne).")
         self.story.say("kubectl apply -f examples/shop.yaml")
-        objects = list(yaml.safe_load_all((ROOT / "examples/shop.yaml").read_text()))
-        self.kube.apply(*(objects if self.real else map(_for_fake_nodes, objects)))
+        objects = load(ROOT / "examples/shop.yaml")
+        self.kube.apply(*(objects if self.real else map(on_fake_nodes, objects)))
         self.story.until(lambda: _is_ready(self.kube), "the shop is Ready")
         self._show()
 
@@ -176,13 +174,6 @@ def _newest(kube: Kube) -> tuple[int, str]:
 def _is_ready(kube: Kube) -> bool:
     found = {it["type"]: it["status"] for it in kube.status(TREE).get("conditions", [])}
     return found.get("Ready") == "True" and found.get("Reconciling") == "False"
-
-
-def _for_fake_nodes(manifest: dict[str, Any]) -> dict[str, Any]:
-    if manifest["kind"] != "SupervisionTree":
-        pod = manifest["spec"]["template"]["spec"]
-        pod |= {"nodeSelector": FAKE_LABEL, "tolerations": [{**FAKE_TAINT, "operator": "Exists"}]}
-    return manifest
 
 
 def _check_order(recorder: Recorder, before: int) -> None:

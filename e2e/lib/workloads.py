@@ -1,6 +1,10 @@
-"""Manifests of small workloads, for the real node or for kwok's."""
+"""Manifests of small workloads, for the real node or for kwok's; and the examples."""
 
+import json
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from e2e.cluster import BUSYBOX, FAKE_LABEL, FAKE_TAINT, REAL_LABEL
 
@@ -53,3 +57,18 @@ def tree(name: str, *children: Json, **spec: Any) -> Json:  # noqa: ANN401
         "metadata": {"name": name},
         "spec": {"backoff": no_wait, "children": list(children), **spec},
     }
+
+
+def load(path: Path) -> list[Json]:
+    """Return the objects of a file of manifests, those of its Lists one by one."""
+    documents = [it for it in yaml.safe_load_all(path.read_text()) if it]
+    return [one for it in documents for one in (it["items"] if it["kind"] == "List" else [it])]
+
+
+def on_fake_nodes(manifest: Json) -> Json:
+    """Return the same object, its pods placed on kwok's nodes."""
+    moved: Json = json.loads(json.dumps(manifest))
+    template = moved.get("spec", {}).get("template")
+    if template is not None:
+        template["spec"] |= {"nodeSelector": FAKE_LABEL, "tolerations": [{**FAKE_TAINT, "operator": "Exists"}]}
+    return moved
