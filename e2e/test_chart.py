@@ -107,16 +107,19 @@ def test_the_defaults_render_these_objects(target: Target) -> None:
         ("ClusterRoleBinding", "suptree"),
         ("ClusterRole", "suptree-view"),
         ("ClusterRole", "suptree-edit"),
+        ("Role", NAMESPACE),
+        ("RoleBinding", NAMESPACE),
         ("Deployment", NAMESPACE),
         ("MutatingAdmissionPolicy", "suptree-hold"),
         ("MutatingAdmissionPolicyBinding", "suptree-hold"),
     }
     deployment = objects["Deployment", NAMESPACE]["spec"]
-    assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+    assert (deployment["replicas"], deployment["strategy"]["type"]) == (2, "RollingUpdate")
     pod = deployment["template"]["spec"]
     (container,) = pod["containers"]
     assert container["image"] == "suptree/suptree:0.1.0"
-    assert (container["command"], container["args"]) == (["python", "-m", "suptree"], ["--all-namespaces"])
+    elects = ["--leader-elect", "--lease-name", "suptree"]
+    assert (container["command"], container["args"]) == (["python", "-m", "suptree"], ["--all-namespaces", *elects])
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert pod["securityContext"]["runAsUser"] == 65532
@@ -131,7 +134,7 @@ def test_watched_namespaces_bound_the_rights_and_the_gate(target: Target) -> Non
     """With watchNamespaces the operator has rights, and pods are held, in those namespaces only."""
     objects = rendered(target, EVERYTHING)
     assert {key for key in objects if key[0] in {"Role", "RoleBinding"}} == {
-        (kind, name) for kind in ("Role", "RoleBinding") for name in ("default", "kube-public")
+        (kind, name) for kind in ("Role", "RoleBinding") for name in ("default", "kube-public", NAMESPACE)
     }
     (rule,) = objects["ClusterRole", "supervisor"]["rules"]
     assert (rule["resources"], rule["verbs"]) == (["mutatingadmissionpolicies"], ["get"])
@@ -145,7 +148,8 @@ def test_watched_namespaces_bound_the_rights_and_the_gate(target: Target) -> Non
         {"kind": "ServiceAccount", "name": "other", "namespace": NAMESPACE}
     ]
     (container,) = objects["Deployment", NAMESPACE]["spec"]["template"]["spec"]["containers"]
-    assert container["args"] == ["--namespace", "default", "--namespace", "kube-public", "--verbose"]
+    assert container["args"][:4] == ["--namespace", "default", "--namespace", "kube-public"]
+    assert container["args"][4:] == ["--leader-elect", "--lease-name", "supervisor", "--verbose"]
     gate = objects["MutatingAdmissionPolicy", "suptree-hold"]["spec"]
     outside, inside = gate["matchConstraints"]["namespaceSelector"]["matchExpressions"]
     assert outside["values"] == ["kube-system", NAMESPACE, "kube-node-lease"]
@@ -191,7 +195,7 @@ def test_the_gate_is_left_out_before_it_exists(target: Target, version: str, is_
 
 
 REFUSED: dict[str, tuple[Json, str]] = {
-    "two operators": ({"replicas": 2}, "replicas"),
+    "fewer than none": ({"replicas": -1}, "replicas"),
     "a typing error": ({"gates": {"enabled": False}}, "gates"),
     "no namespace": ({"watchNamespaces": ["Not/One"]}, "watchNamespaces"),
     "a string for a number": ({"replicas": "one"}, "replicas"),
@@ -234,6 +238,9 @@ MAY = (
     ("create", "", "configmaps", ""),
     ("patch", "", "configmaps", "suptree-index"),
     ("get", "admissionregistration.k8s.io", "mutatingadmissionpolicies", "suptree-hold"),
+    ("create", "coordination.k8s.io", "leases", "", NAMESPACE),
+    ("get", "coordination.k8s.io", "leases", NAMESPACE, NAMESPACE),  # the release's objects have that name here
+    ("update", "coordination.k8s.io", "leases", NAMESPACE, NAMESPACE),
 )
 MAY_NOT = (
     ("create", "", "pods", ""),
@@ -252,6 +259,9 @@ MAY_NOT = (
     ("list", "", "namespaces", ""),
     ("get", "admissionregistration.k8s.io", "mutatingadmissionpolicies", "other"),
     ("create", "admissionregistration.k8s.io", "mutatingadmissionpolicies", "suptree-hold"),
+    ("update", "coordination.k8s.io", "leases", "other", NAMESPACE),
+    ("delete", "coordination.k8s.io", "leases", NAMESPACE, NAMESPACE),
+    ("create", "coordination.k8s.io", "leases", ""),
 )
 
 
@@ -260,10 +270,10 @@ def test_the_operator_may_do_what_it_does_and_no_more(target: Target) -> None:
     """The API server grants the operator's account these rights and refuses the others."""
     reviews = client.AuthorizationV1Api(config.new_client_from_config(target.kube.kubeconfig))
 
-    def is_allowed(verb: str, group: str, resource: str, name: str) -> object:
+    def is_allowed(verb: str, group: str, resource: str, name: str, namespace: str = "default") -> object:
         resource, _, sub = resource.partition("/")
         about = {"verb": verb, "group": group, "resource": resource, "subresource": sub, "name": name}
-        spec = {"user": ACCOUNT, "resourceAttributes": {**about, "namespace": "default"}}
+        spec = {"user": ACCOUNT, "resourceAttributes": {**about, "namespace": namespace}}
         return reviews.create_subject_access_review({"spec": spec}).status.allowed
 
     assert [right for right in MAY if not is_allowed(*right)] == []

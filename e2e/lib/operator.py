@@ -35,13 +35,25 @@ def install(target: Target, *settings: str) -> None:
     kube.run("wait", "--for=condition=Established", "crd/supervisiontrees.suptree.dev", "--timeout=60s")
 
 
-def kubeconfig(target: Target, folder: Path) -> Path:
-    """Write a kubeconfig with the service account's token."""
+ELECTED = ("--all-namespaces", "--leader-elect", "--lease-namespace", NAMESPACE, "--lease-name", RELEASE)
+"""Arguments of one of several operators."""
+
+
+def kubeconfig(target: Target, folder: Path, server: str | None = None) -> Path:
+    """Write a kubeconfig with a token of the service account.
+
+    Args:
+        target: The cluster.
+        folder: Where to write it.
+        server: The API server's address; None: the cluster's own.
+    """
     token = target.kube.within(NAMESPACE).run("create", "token", RELEASE, "--duration=24h").stdout.strip()
     config = yaml.safe_load(Path(target.kube.kubeconfig).read_text())
     config["users"] = [{"name": RELEASE, "user": {"token": token}}]
     for context in config["contexts"]:
         context["context"]["user"] = RELEASE
+    for cluster in config["clusters"] if server else []:
+        cluster["cluster"]["server"] = server
     path = folder / "operator.kubeconfig"
     path.write_text(yaml.safe_dump(config))
     path.chmod(0o600)
@@ -74,6 +86,7 @@ class Operator:
         self.log = log
         self.args = args
         self.process: subprocess.Popen[bytes] | None = None
+        self.exit_code: int | None = None
 
     @property
     def pid(self) -> int:
@@ -110,8 +123,18 @@ class Operator:
     def _end(self, how: signal.Signals) -> None:
         if self.process is not None:
             self.process.send_signal(how)
-            self.process.wait(timeout=30)
-            self.process = None
+            self.wait()
+
+    def wait(self) -> int:
+        """Wait until it has ended; return its exit code."""
+        assert self.process is not None
+        self.exit_code = self.process.wait(timeout=60)
+        self.process = None
+        return self.exit_code
+
+    def says(self, text: str) -> bool:
+        """Tell whether it has logged that."""
+        return text in self.log.read_text()
 
     def rss_mebibytes(self) -> float:
         """Return its resident memory, in MiB."""

@@ -23,12 +23,14 @@ SCHEMA: Json = json.loads((CHART / "values.schema.json").read_text())
 VALUES_TEXT = (CHART / "values.yaml").read_text()
 VALUES: Json = yaml.safe_load(VALUES_TEXT)
 
+_HELM = re.compile(r"\{\{.*?\}\}")
+WITH_RULES = ("_helpers.tpl", "rbac.yaml", "leader-election.yaml")
 _RULE = re.compile(r"^- apiGroups: .*\n(?:  .*\n)+", re.MULTILINE)
 RULES: list[Json] = [
     rule
-    for name in ("_helpers.tpl", "rbac.yaml")
+    for name in WITH_RULES
     for text in _RULE.findall(TEMPLATES[name])
-    for rule in yaml.safe_load(text)
+    for rule in yaml.safe_load(_HELM.sub("NAME", text))
 ]
 
 
@@ -103,7 +105,7 @@ def test_every_value_is_used() -> None:
 
 def test_the_rules_are_found() -> None:
     """These tests see every rule of the chart."""
-    text = TEMPLATES["_helpers.tpl"] + TEMPLATES["rbac.yaml"]
+    text = "".join(TEMPLATES[name] for name in WITH_RULES)
     assert len(RULES) == text.count("verbs:") > 0
 
 

@@ -18,6 +18,10 @@ LEAST_WORKERS, MOST_WORKERS, CALLS_A_WORKER = 4, 48, 4
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 
+_LAST_CALLS_SECONDS = 12.0
+"""A little longer than any call may take."""
+_UNSURE_SECONDS = 0.25
+
 Call = Callable[[], Awaitable[None]]
 
 
@@ -29,17 +33,31 @@ def pause(attempt: int) -> float:
 class Calls:
     """The calls that are to be made, by key: a key that is already there is not added again."""
 
-    def __init__(self) -> None:
+    def __init__(self, may_call: Callable[[], bool] = lambda: True) -> None:
+        """Start with none.
+
+        Args:
+            may_call: Whether a call may be made now; asked before each. As long as it may not, all wait.
+        """
+        self._may_call = may_call
+        self._is_stopping = False
         self._queue: deque[tuple[Hashable, Call, int]] = deque()
         self._keys: set[Hashable] = set()
         self._workers: set[asyncio.Task[None]] = set()
         self._delayed: set[asyncio.TimerHandle] = set()
 
-    async def stop(self) -> None:
-        """Drop what is left; whatever it was for is decided again by whoever acts next."""
+    async def stop(self, patience: float = _LAST_CALLS_SECONDS) -> None:
+        """Let the calls under way end, and drop the others: whoever acts next decides again what they were for.
+
+        Args:
+            patience: How long the calls under way may take, in seconds; 0: they are broken off.
+        """
+        self._is_stopping = True
         for timer in self._delayed:
             timer.cancel()
         workers = list(self._workers)
+        if workers and patience:
+            await asyncio.wait(workers, timeout=patience)
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
@@ -57,13 +75,18 @@ class Calls:
 
     def _enqueue(self, key: Hashable, call: Call, attempt: int) -> None:
         self._queue.append((key, call, attempt))
-        if len(self._workers) < min(MOST_WORKERS, LEAST_WORKERS + len(self._queue) // CALLS_A_WORKER):
+        if not self._is_stopping and len(self._workers) < min(
+            MOST_WORKERS, LEAST_WORKERS + len(self._queue) // CALLS_A_WORKER
+        ):
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
 
     async def _work(self) -> None:
-        while self._queue:
+        while self._queue and not self._is_stopping:
+            if not self._may_call():
+                await asyncio.sleep(_UNSURE_SECONDS)
+                continue
             key, call, attempt = self._queue.popleft()
             try:
                 await call()

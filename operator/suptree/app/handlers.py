@@ -3,9 +3,11 @@
 They are coroutines without a pause in them: kopf would run plain functions in threads, beside the loops.
 kopf calls no event handler before all indexes are filled. The indexing functions fill the store; kopf's own indexes stay
 empty. There are no handlers of changes: they would put finalizers and annotations on objects that are not ours.
+
+kopf looks whether an event concerns a handler only after that same moment, so the filter is where it is noticed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import kopf
@@ -29,8 +31,12 @@ def register(registry: kopf.OperatorRegistry, hub: Hub) -> None:
         _register_workload(registry, hub, plural, kind)
 
 
-def _is_gone(event: Mapping[str, Any], **_: object) -> bool:
-    return bool(event["type"] == "DELETED")
+def _is_gone(hub: Hub) -> Callable[..., bool]:
+    def is_gone(event: Mapping[str, Any], **_: object) -> bool:
+        hub.all_is_listed()
+        return bool(event["type"] == "DELETED")
+
+    return is_gone
 
 
 def _register_pods(registry: kopf.OperatorRegistry, hub: Hub) -> None:
@@ -38,7 +44,7 @@ def _register_pods(registry: kopf.OperatorRegistry, hub: Hub) -> None:
     async def store_pod(body: kopf.Body, **_: object) -> None:
         hub.store_pod(body)
 
-    @kopf.on.event("v1", "pods", registry=registry, when=_is_gone)
+    @kopf.on.event("v1", "pods", registry=registry, when=_is_gone(hub))
     async def drop_pod(body: kopf.Body, **_: object) -> None:
         hub.drop_pod(body)
 
@@ -50,6 +56,7 @@ def _register_trees(registry: kopf.OperatorRegistry, hub: Hub) -> None:
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def tree_event(type: str, body: kopf.Body, namespace: str | None, name: str, **_: object) -> None:  # noqa: A002 - kopf's name
+        hub.all_is_listed()
         if type == "DELETED":
             hub.drop_tree(body)
         else:
@@ -61,6 +68,6 @@ def _register_workload(registry: kopf.OperatorRegistry, hub: Hub, plural: str, k
     async def store_workload(body: kopf.Body, **_: object) -> None:
         hub.store_workload(kind, body)
 
-    @kopf.on.event("apps", "v1", plural, registry=registry, id=f"drop_{plural}", when=_is_gone)
+    @kopf.on.event("apps", "v1", plural, registry=registry, id=f"drop_{plural}", when=_is_gone(hub))
     async def drop_workload(body: kopf.Body, **_: object) -> None:
         hub.drop_workload(kind, body)

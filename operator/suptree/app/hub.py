@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from suptree.api.reasons import TREE_LABEL
@@ -26,10 +26,18 @@ Raw = Mapping[str, Any]
 class Hub:
     """The operator's memory and its loops, one a tree."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, may_call: Callable[[], bool] = lambda: True) -> None:
+        """Start with nothing.
+
+        Args:
+            api: The calls.
+            may_call: Whether this process may act now; asked before each call.
+        """
         self.api = api
         self.store = Store()
-        self.calls = Calls()
+        self.calls = Calls(may_call)
+        self._is_listed = False
+        self._is_leading = False
         self.gate = Gate(api, self.calls)
         self.scales = Scales(api, self.store)
         self.loops: dict[tuple[str, str], TreeLoop] = {}
@@ -42,14 +50,46 @@ class Hub:
         logger.info("the gate policy is %s", "installed" if self.gate.is_installed else "not installed")
         self._background.append(asyncio.create_task(self._watch_gate(), name="gate"))
 
-    async def stop(self) -> None:
-        """End everything; whatever was decided is finished by whoever acts next."""
+    # Whether this process acts. One that does not has the same store, and so can begin at once.
+
+    @property
+    def is_acting(self) -> bool:
+        """Whether this process decides and acts: it is the leader, and everything was listed once."""
+        return self._is_leading and self._is_listed
+
+    def lead(self) -> None:
+        """Begin to act, as soon as everything was listed."""
+        self._is_leading = True
+        self._begin()
+
+    def all_is_listed(self) -> None:
+        """Take note that every kind was listed whole; not before is anything touched."""
+        if not self._is_listed:
+            self._is_listed = True
+            self._begin()
+
+    def _begin(self) -> None:
+        if not self.is_acting:
+            return
+        known = [(namespace, name) for namespace, it in self.store.namespaces.items() for name in it.trees]
+        self.gate.expect(known)
+        for key in known:
+            self.run_tree(*key)
+        for namespace in list(self.store.namespaces):
+            self._let_orphans_go(namespace)
+
+    async def stop(self, *, at_once: bool = False) -> None:
+        """Decide nothing more and let the calls under way end; whoever acts next finishes what was decided.
+
+        Args:
+            at_once: Break them off: somebody else acts already.
+        """
+        self._is_leading = False
         tasks = [*self._tasks.values(), *self._background]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.calls.stop()
-        await self.api.close()
+        await (self.calls.stop(patience=0) if at_once else self.calls.stop())
 
     async def _watch_gate(self) -> None:
         changed = asyncio.Event()
@@ -114,9 +154,9 @@ class Hub:
                 loop.wake()
 
     def run_tree(self, namespace: str, name: str) -> None:
-        """See to it that a tree has a loop."""
+        """See to it that a tree has a loop, if this process acts."""
         key = (namespace, name)
-        if key not in self.loops:
+        if self.is_acting and key not in self.loops:
             self.loops[key] = loop = TreeLoop(
                 key,
                 self.store,
@@ -165,7 +205,12 @@ class Hub:
     def _let_go_if_orphan(self, pod: Pod) -> None:
         """Release a held pod whose tree is gone: no pod stays held for ever."""
         tree = pod.labels.get(TREE_LABEL, "")
-        if pod.is_gated and not pod.is_deleting and tree not in self.store.namespace(pod.namespace).trees:
+        if (
+            self.is_acting
+            and pod.is_gated
+            and not pod.is_deleting
+            and tree not in self.store.namespace(pod.namespace).trees
+        ):
             self.calls.put(("release", pod.uid), lambda: self._release(pod))
 
     async def _release(self, pod: Pod) -> None:

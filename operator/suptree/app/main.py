@@ -1,10 +1,14 @@
-"""The command line of the operator, and kopf's start-up."""
+"""The operator's process: kopf's start-up, the campaign to lead, and the end."""
 
 import argparse
+import asyncio
 import gc
 import logging
 import os
+import socket
 import sys
+import uuid
+from pathlib import Path
 from typing import Any
 
 import kopf
@@ -14,67 +18,95 @@ from kubernetes.aio.config import ConfigException, load_incluster_config, load_k
 
 import suptree
 from suptree.app import metrics
+from suptree.app.election import Election, LostError
 from suptree.app.frugal import NoDiffBase, NoProgress
 from suptree.app.handlers import register
 from suptree.app.hub import Hub
+from suptree.app.options import parser
 from suptree.cluster.client import Api
 
 logger = logging.getLogger(__name__)
 
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="suptree", description="OTP supervision trees for Kubernetes workloads.")
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--all-namespaces", action="store_true", help="supervise the whole cluster")
-    where.add_argument("--namespace", action="append", help="supervise this namespace only; may be given several times")
-    parser.add_argument("--health-port", type=int, default=8080, help="port of /healthz, 0 for none (default: 8080)")
-    parser.add_argument("--metrics-port", type=int, default=0, help="port of /metrics, 0 for none (default: 0)")
-    parser.add_argument("--verbose", action="store_true", help="log what the framework does, too")
-    parser.add_argument("--version", action="version", version=f"suptree {suptree.__version__}")
-    return parser
+LOST_THE_LEASE = 3
+"""Exit code of a leader that lost its Lease. Others: 0, asked to end; 1, no cluster or a defect; 2, a wrong argument."""
+_OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_LAST_SECONDS = 5.0
+"""How long a process that has lost its Lease takes to end, whatever still hangs."""
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the operator until it is told to end."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
     logging.getLogger("kopf").setLevel(logging.INFO if args.verbose else logging.WARNING)
-    uvloop.run(_run(args))
+    sys.exit(uvloop.run(_run(args)))
+
+
+def _is_in_cluster() -> bool:
+    return bool(os.environ.get("KUBERNETES_SERVICE_HOST") and not os.environ.get("KUBECONFIG"))
 
 
 async def _configuration() -> Configuration:
     """Find the cluster: the service account inside one, the kubeconfig otherwise."""
     configuration = Configuration()
-    if os.environ.get("KUBERNETES_SERVICE_HOST") and not os.environ.get("KUBECONFIG"):
+    if _is_in_cluster():
         load_incluster_config(client_configuration=configuration)
     else:
         await load_kube_config(client_configuration=configuration)
     return configuration
 
 
-async def _run(args: argparse.Namespace) -> None:
+def _election(args: argparse.Namespace, api: Api) -> Election | None:
+    if not args.leader_elect:
+        return None
+    namespace = args.lease_namespace
+    if not namespace and _is_in_cluster():
+        namespace = _OWN_NAMESPACE.read_text().strip()
+    if not namespace:
+        sys.exit("suptree: --leader-elect outside a cluster needs --lease-namespace: where is the Lease to be?")
+    return Election(api, namespace, args.lease_name, f"{socket.gethostname()}_{uuid.uuid4()}", args.lease_seconds)
+
+
+async def _run(args: argparse.Namespace) -> int:
     try:
         api = Api(await _configuration(), f"suptree/{suptree.__version__}")
     except ConfigException as error:
         sys.exit(f"suptree: no cluster to work with: {error}; set KUBECONFIG")
     if args.metrics_port:
         metrics.serve(args.metrics_port)
-    hub = Hub(api)
+    operator = Operator(api, _election(args, api))
     registry = kopf.OperatorRegistry()
-    register(registry, hub)
-    _register_activities(registry, hub)
+    register(registry, operator.hub)
+    operator.register(registry)
     await kopf.operator(
         registry=registry,
         standalone=True,
         clusterwide=args.all_namespaces,
         namespaces=args.namespace or [],
         liveness_endpoint=f"http://0.0.0.0:{args.health_port}/healthz" if args.health_port else None,
+        stop_flag=operator.must_end,
     )
+    return operator.exit_code
 
 
-def _register_activities(registry: kopf.OperatorRegistry, hub: Hub) -> None:
-    @kopf.on.startup(registry=registry)
-    async def start(settings: kopf.OperatorSettings, **_: object) -> None:
+class Operator:
+    """The life of the process."""
+
+    def __init__(self, api: Api, election: Election | None) -> None:
+        self._api = api
+        self._election = election
+        self.hub = Hub(api, (lambda: election.is_sure) if election is not None else lambda: True)
+        self.must_end = asyncio.Event()
+        self.exit_code = 0
+        self._campaign: asyncio.Task[None] | None = None
+
+    def register(self, registry: kopf.OperatorRegistry) -> None:
+        """Register what kopf calls at the start and at the end."""
+        kopf.on.startup(registry=registry)(self._start)
+        kopf.on.login(registry=registry)(_login)
+        kopf.on.cleanup(registry=registry)(self._stop)
+
+    async def _start(self, settings: kopf.OperatorSettings, **_: object) -> None:
         # Events about trees are ours to write; kopf would post its log lines as well.
         settings.posting.enabled = False
         # Namespaces and kinds are known from the start, so nobody needs the right to watch them.
@@ -83,17 +115,48 @@ def _register_activities(registry: kopf.OperatorRegistry, hub: Hub) -> None:
         settings.queueing.idle_timeout = 0.1
         settings.persistence.diffbase_storage = NoDiffBase()
         settings.persistence.progress_storage = NoProgress()
-        await hub.start()
+        await self.hub.start()
         # What is loaded by now stays: the collector need not look at it again and again while events come in.
         gc.collect()
         gc.freeze()
+        self._campaign = asyncio.create_task(self._lead(), name="leader election")
         logger.info("suptree %s has started", suptree.__version__)
 
-    @kopf.on.login(registry=registry)
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401 - kopf's own contract
-        in_cluster = os.environ.get("KUBERNETES_SERVICE_HOST") and not os.environ.get("KUBECONFIG")
-        return kopf.login_with_service_account(**kwargs) if in_cluster else kopf.login_with_kubeconfig(**kwargs)
+    async def _lead(self) -> None:
+        try:
+            if self._election is None:
+                self.hub.lead()
+                return
+            await self._election.acquire()
+            logger.info("this process acts: it holds %s", self._election)
+            self.hub.lead()
+            await self._election.hold()
+        except LostError as error:
+            logger.error("this process ends with exit code %d: %s", LOST_THE_LEASE, error)  # noqa: TRY400 - no defect
+            await self._end(LOST_THE_LEASE)
+        except Exception:
+            logger.exception("this process ends with exit code 1: a defect of Suptree")
+            await self._end(1)
 
-    @kopf.on.cleanup(registry=registry)
-    async def stop(**_: object) -> None:
-        await hub.stop()
+    async def _end(self, exit_code: int) -> None:
+        """Act no more, at once, and have the process end."""
+        self.exit_code = exit_code
+        if self._election is not None:
+            self._election.drop()
+        # Whatever hangs, for instance because the network does, does not keep it alive.
+        asyncio.get_running_loop().call_later(_LAST_SECONDS, os._exit, exit_code)
+        await self.hub.stop(at_once=True)
+        self.must_end.set()
+
+    async def _stop(self, **_: object) -> None:
+        """End in order: decide nothing more, let the calls under way end, and only then let the next one lead."""
+        if self._campaign is not None:
+            self._campaign.cancel()
+        await self.hub.stop(at_once=self.exit_code != 0)
+        if self._election is not None:
+            await self._election.release()
+        await self._api.close()
+
+
+def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401 - kopf's own contract
+    return kopf.login_with_service_account(**kwargs) if _is_in_cluster() else kopf.login_with_kubeconfig(**kwargs)

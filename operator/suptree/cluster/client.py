@@ -217,6 +217,36 @@ class Api:
             if error.status != NOT_FOUND:
                 raise
 
+    # The Lease by which one of several operators is the one that acts.
+
+    async def get_lease(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """Read a Lease; None if there is none."""
+        try:
+            return await self._ask("GET", f"{_leases_path(namespace)}/{name}")
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
+    async def put_lease(
+        self, namespace: str, name: str, spec: Mapping[str, Any], before: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """Write a Lease if nobody has written it since it was read.
+
+        Args:
+            namespace: Where it is.
+            name: Its name.
+            spec: What to write.
+            before: The whole Lease as it was read; None: there was none.
+
+        Raises:
+            ApiError: With status 409 when somebody has, and 404 when it is gone.
+        """
+        body: dict[str, Any] = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": dict(spec)}
+        if before is None:
+            return await self._ask("POST", _leases_path(namespace), {**body, "metadata": {"name": name}})
+        return await self._ask("PUT", f"{_leases_path(namespace)}/{name}", {**body, "metadata": before["metadata"]})
+
     async def is_policy_installed(self) -> bool:
         """Tell whether the admission policy that holds pods is there."""
         path = f"/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies/{POLICY_NAME}"
@@ -260,6 +290,10 @@ def _tree_path(namespace: str, name: str = "") -> str:
 
 def _version_path(api_version: str) -> str:
     return f"/{'apis' if '/' in api_version else 'api'}/{quote(api_version)}"
+
+
+def _leases_path(namespace: str) -> str:
+    return f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace)}/leases"
 
 
 def _pods_path(namespace: str) -> str:

@@ -1,0 +1,49 @@
+"""The command line of the operator."""
+
+import argparse
+
+import suptree
+from suptree.app.election import LEASE_SECONDS
+
+NAME = "suptree"
+_SHORTEST_LEASE_SECONDS = 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    it = argparse.ArgumentParser(prog=NAME, description="OTP supervision trees for Kubernetes workloads.")
+    where = it.add_mutually_exclusive_group(required=True)
+    where.add_argument("--all-namespaces", action="store_true", help="supervise the whole cluster")
+    where.add_argument("--namespace", action="append", help="supervise this namespace only; may be given several times")
+    it.add_argument("--health-port", type=int, default=8080, help="port of /healthz, 0 for none (default: 8080)")
+    it.add_argument("--metrics-port", type=int, default=0, help="port of /metrics, 0 for none (default: 0)")
+    it.add_argument("--verbose", action="store_true", help="log what the framework does, too")
+    it.add_argument("--version", action="version", version=f"{NAME} {suptree.__version__}")
+    _add_election(it)
+    return it
+
+
+def _add_election(it: argparse.ArgumentParser) -> None:
+    group = it.add_argument_group("leader election")
+    group.add_argument(
+        "--leader-elect",
+        action="store_true",
+        help="act only while holding the lease; the others wait, ready to take over",
+    )
+    group.add_argument("--lease-name", default=NAME, help=f"name of the Lease (default: {NAME})")
+    group.add_argument(
+        "--lease-namespace", help="namespace of the Lease (default: that of the service account, inside a cluster)"
+    )
+    group.add_argument(
+        "--lease-seconds",
+        type=_lease_seconds,
+        default=LEASE_SECONDS,
+        help=f"how long the others wait for a renewal before one of them takes over (default: {LEASE_SECONDS})",
+    )
+
+
+def _lease_seconds(text: str) -> int:
+    seconds = int(text)
+    if seconds < _SHORTEST_LEASE_SECONDS:
+        raise argparse.ArgumentTypeError(f"{seconds} is too short: use {_SHORTEST_LEASE_SECONDS} or more")
+    return seconds
