@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CLUSTER ?= local
+# Each worker has a cluster of its own; the tests wait most of the time.
+E2E_WORKERS ?= 2
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -34,7 +36,7 @@ build-cluster: setup ## build the local cluster's programs (8 minutes the first 
 	@$(BIN)/python -m e2e.cluster build
 
 e2e: setup $(if $(filter local,$(CLUSTER)),build-cluster) ## end-to-end tests; CLUSTER=local (default), kind or kubeconfig; KUBERNETES=1.37 or 1.36
-	@CLUSTER=$(CLUSTER) $(BIN)/pytest -q e2e
+	@CLUSTER=$(CLUSTER) $(BIN)/pytest -q e2e $(if $(filter local,$(CLUSTER)),-n $(E2E_WORKERS) --dist worksteal)
 
 test: verify e2e ## every test
 

@@ -214,4 +214,7 @@ class Hub:
             self.calls.put(("release", pod.uid), lambda: self._release(pod))
 
     async def _release(self, pod: Pod) -> None:
-        await self.api.release_pod(Release(pod, None), "")
+        # While the first lists come in, the pods may be known before the trees are: only the API server can tell.
+        tree = pod.labels.get(TREE_LABEL)
+        if not (tree and await self.api.is_tree_there(pod.namespace, tree)):
+            await self.api.release_pod(Release(pod, None), "")

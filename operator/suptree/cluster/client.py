@@ -90,6 +90,16 @@ class Api:
         """Read a tree."""
         return await self._ask("GET", _tree_path(namespace, name))
 
+    async def is_tree_there(self, namespace: str, name: str) -> bool:
+        """Tell whether a tree exists."""
+        try:
+            await self.get_tree(namespace, name)
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return False
+            raise
+        return True
+
     async def list_trees(self, namespace: str) -> list[dict[str, Any]]:
         """List the trees of a namespace."""
         items: list[dict[str, Any]] = (await self._ask("GET", _tree_path(namespace))).get("items") or []
