@@ -41,7 +41,7 @@ def _build(arguments: argparse.Namespace) -> int:
     report = Report()
     reason = packages.why_no_real_node(wanted=True)
     if not reason:
-        packages.install(report)
+        packages.install(report, packages.REAL_NODE)
     build.programs(arguments.kubernetes, report, real_node=not reason)
     return 0
 

@@ -13,7 +13,7 @@ import time
 import types
 import typing
 
-from e2e.cluster import build, packages, pins, state
+from e2e.cluster import build, node, packages, pins, state
 from e2e.cluster.processes import Process
 from e2e.cluster.report import Report
 from e2e.cluster.spec import Spec
@@ -89,7 +89,7 @@ class Cluster:
             if reason:
                 report.line(reason)
             else:
-                packages.install(report)
+                packages.install(report, packages.REAL_NODE)
             programs = build.programs(kubernetes, report, real_node=not reason)
             folder.mkdir(mode=0o700)
             with state.choosing():
@@ -179,6 +179,10 @@ class Cluster:
         if not self.spec.isolated:
             return self._keeper
         return next(iter(self._keeper.children()), None)
+
+    def import_images(self, archive: pathlib.Path) -> None:
+        """Hand the images of a docker-archive to the real node, which must be there; for `imagePullPolicy: Never`."""
+        node.import_archive(self.spec, archive)
 
     def close(self) -> None:
         """End the cluster and everything it started, and remove its state folder."""

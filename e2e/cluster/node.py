@@ -5,7 +5,8 @@ the node's name resolves to loopback inside it alone, which is how the API serve
 Pods get a `ptp` interface pair each, not a bridge: a pair goes with its pod's namespace, a bridge would stay behind.
 The plugin would turn on forwarding for the whole machine; it is shown a file instead. So the kubelet reaches pods
 (probes) and pods reach the machine, but pods do not reach each other; and there is no kube-proxy and no DNS.
-A pod that needs the API server uses `hostNetwork` and has KUBERNETES_SERVICE_HOST and _PORT set in its environment.
+A pod that needs the API server has KUBERNETES_SERVICE_HOST and _PORT set in its environment: to those of an
+`e2e.lib.door.Door`, or with `hostNetwork` to the API server's own.
 """
 
 import json
@@ -32,11 +33,15 @@ def _socket(spec: Spec) -> pathlib.Path:
     return spec.folder / "containerd.sock"
 
 
-def _snapshotter(spec: Spec) -> str:
-    # An overlay cannot lie on an overlay, which is what a temporary folder inside a container is.
+def overlay_works(folder: pathlib.Path) -> bool:
+    """Whether an overlay may lie on that folder: not on another overlay, which is what is below a container's folders."""
     mounts = (line.split()[1:3] for line in pathlib.Path("/proc/self/mounts").read_text().splitlines())
-    over = [(target, kind) for target, kind in mounts if spec.folder.is_relative_to(target)]
-    return "native" if max(over, key=lambda mount: len(mount[0]))[1] == "overlay" else "overlayfs"
+    over = [(target, kind) for target, kind in mounts if folder.is_relative_to(target)]
+    return max(over, key=lambda mount: len(mount[0]))[1] != "overlay"
+
+
+def _snapshotter(spec: Spec) -> str:
+    return "overlayfs" if overlay_works(spec.folder) else "native"
 
 
 def _mount(*arguments: object) -> None:
@@ -157,6 +162,18 @@ def containerd(spec: Spec) -> Component:
     return Component("containerd", (str(program), "--config", str(spec.folder / "containerd.toml")), {"PATH": path})
 
 
+def _ctr(spec: Spec) -> list[str]:
+    return [str(spec.programs["ctr"]), "--address", str(_socket(spec)), "--namespace", "k8s.io"]
+
+
+def import_archive(spec: Spec, archive: pathlib.Path) -> None:
+    """Hand the images of a docker-archive to containerd."""
+    command = [*_ctr(spec), "images", "import", "--snapshotter", _snapshotter(spec), str(archive)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"containerd did not take the images: {done.stderr.strip()}")
+
+
 def import_images(keeper: "Keeper") -> None:
     """Make the images and hand them to containerd."""
     spec = keeper.spec
@@ -165,18 +182,12 @@ def import_images(keeper: "Keeper") -> None:
     if busybox is None:
         raise RuntimeError("busybox is gone: install the package busybox-static")
     images.archive(pathlib.Path(busybox), archive)
-    ctr = [str(spec.programs["ctr"]), "--address", str(_socket(spec)), "--namespace", "k8s.io"]
 
     def answers() -> bool:
-        return subprocess.run([*ctr, "version"], capture_output=True, check=False).returncode == 0
+        return subprocess.run([*_ctr(spec), "version"], capture_output=True, check=False).returncode == 0
 
     keeper.wait("containerd is ready", answers, 60, "containerd")
-    snapshotter = ["--snapshotter", _snapshotter(spec)]
-    done = subprocess.run(
-        [*ctr, "images", "import", *snapshotter, str(archive)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"containerd did not take the images: {done.stderr.strip()}")
+    import_archive(spec, archive)
     archive.unlink()
 
 

@@ -1,14 +1,15 @@
-"""What the real node needs of the machine itself, and Debian's packages that bring it."""
+"""What the real node and the image need of the machine itself, and Debian's packages that bring it."""
 
 import os
 import pathlib
 import shutil
 import subprocess
+from collections.abc import Mapping
 
 from e2e.cluster.report import Report
 
 _LIBSECCOMP = "seccomp.h"
-_REAL_NODE = {
+REAL_NODE = {
     "busybox": "busybox-static",
     "unshare": "util-linux",
     "mount": "mount",
@@ -16,11 +17,14 @@ _REAL_NODE = {
     "pkg-config": "pkg-config",
     _LIBSECCOMP: "libseccomp-dev",
 }
+"""Program -> package, for a node on which containers run."""
+IMAGE = {"buildah": "buildah"}
+"""Likewise, to build the operator's image."""
 
 
-def missing() -> list[str]:
-    """Give the packages that a real node still needs here."""
-    return [package for program, package in _REAL_NODE.items() if not _have(program)]
+def missing(needs: Mapping[str, str]) -> list[str]:
+    """Give the packages that are still needed here."""
+    return [package for program, package in needs.items() if not _have(program)]
 
 
 def _have(program: str) -> bool:
@@ -50,14 +54,25 @@ def why_no_real_node(*, wanted: bool) -> str:
         return "no real node: containers need root, and this is another user (run it as root to have one)"
     if not may_isolate():
         return "no real node: this root may not make PID and mount namespaces (a container without privileges?)"
-    if missing() and not shutil.which("apt-get"):
-        return f"no real node: install {', '.join(missing())} with this system's package manager"
+    if missing(REAL_NODE) and not shutil.which("apt-get"):
+        return f"no real node: install {', '.join(missing(REAL_NODE))} with this system's package manager"
     return ""
 
 
-def install(report: Report) -> None:
+def why_no_image() -> str:
+    """Say in one line why the operator's image cannot be built here, before anything is installed; empty when it can."""
+    if os.geteuid() != 0:
+        return "no image: building it without Docker needs root, and this is another user (run it as root to have one)"
+    if not may_isolate():
+        return "no image: this root may not make mount namespaces (a container without privileges?)"
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        return "no image: its base is made from Debian's packages, and there is no apt here"
+    return ""
+
+
+def install(report: Report, needs: Mapping[str, str]) -> None:
     """Install what is missing; needs root."""
-    wanted = " ".join(missing()).split()
+    wanted = " ".join(missing(needs)).split()
     if not wanted:
         return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}

@@ -123,7 +123,7 @@ def make(spec: Spec) -> None:
         authority.client(file, common, organisation)
         spec.user(file).write_text(_kubeconfig(spec, file))
     for file, names in _SERVERS.items():
-        authority.server(file, (*names, str(SERVICES[1])))
+        authority.server(file, (*names, str(SERVICES[1]), spec.gateway))
     authority.client("service-accounts", "service-accounts", "")  # only its key is used, to sign tokens
     spec.kubeconfig.touch(mode=0o600)
     spec.kubeconfig.write_text(_kubeconfig(spec, "admin"))

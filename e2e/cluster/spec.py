@@ -4,6 +4,7 @@ The process that starts a cluster, the keeper that runs it and every later comma
 """
 
 import dataclasses
+import ipaddress
 import json
 import pathlib
 import typing
@@ -50,6 +51,11 @@ class Spec:
     def server(self) -> str:
         """The URL of the API server."""
         return f"https://{HOST}:{self.ports.api}"
+
+    @property
+    def gateway(self) -> str:
+        """The address that the real node has towards each of its pods."""
+        return str(ipaddress.IPv4Network(self.pod_subnet)[1])
 
     @property
     def logs(self) -> pathlib.Path:

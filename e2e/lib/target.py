@@ -29,6 +29,8 @@ class Target:
     """Whether kwok's nodes are there, on which pod statuses can be written."""
     audit_log: Path | None
     """The API server's audit log, one JSON object a line."""
+    cluster: Cluster | None = None
+    """The local cluster itself, when it is one."""
 
 
 class UnavailableError(Exception):
@@ -62,6 +64,7 @@ def of_local(cluster: Cluster) -> Target:
         real_node_reason=cluster.real_node_reason,
         fake_nodes=True,
         audit_log=Path(cluster.audit_log),
+        cluster=cluster,
     )
 
 

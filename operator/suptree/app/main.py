@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import dataclasses
 import gc
 import logging
 import os
@@ -78,8 +79,11 @@ async def _run(args: argparse.Namespace) -> int:
     registry = kopf.OperatorRegistry()
     register(registry, operator.hub)
     operator.register(registry)
+    # kopf would make up one of the user's name, and a user in a container need not have a name.
+    identity: Any = "suptree"
     await kopf.operator(
         registry=registry,
+        identity=identity,
         standalone=True,
         clusterwide=args.all_namespaces,
         namespaces=args.namespace or [],
@@ -159,4 +163,10 @@ class Operator:
 
 
 def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401 - kopf's own contract
-    return kopf.login_with_service_account(**kwargs) if _is_in_cluster() else kopf.login_with_kubeconfig(**kwargs)
+    if not _is_in_cluster():
+        return kopf.login_with_kubeconfig(**kwargs)
+    found = kopf.login_with_service_account(**kwargs)
+    # kopf asks the cluster's DNS for the API server; the environment names it, and both clients must use the same.
+    configuration = Configuration()
+    load_incluster_config(client_configuration=configuration)
+    return found and dataclasses.replace(found, server=configuration.host)
