@@ -29,6 +29,7 @@ EVERYTHING: Json = {
     "watchNamespaces": ["default", "kube-public"],
     "crds": {"keep": False},
     "gate": {"excludeNamespaces": ["kube-node-lease", "kube-system"]},
+    "maxSimultaneousRestarts": 3,
     "scaleKinds": [{"apiGroup": "example.org", "resource": "caches"}, {"apiGroup": "", "resource": "things"}],
     "serviceAccount": {"name": "other", "annotations": {"example.org/role": "suptree"}},
     "extraArgs": ["--verbose"],
@@ -119,7 +120,7 @@ def test_the_defaults_render_these_objects(target: Target) -> None:
     (container,) = pod["containers"]
     assert container["image"] == "suptree/suptree:0.1.0"
     elects = ["--leader-elect", "--lease-name", "suptree"]
-    assert container["args"] == ["--all-namespaces", *elects]
+    assert container["args"] == ["--all-namespaces", *elects, "--max-simultaneous-restarts=10"]
     assert "command" not in container, "the image knows how to run itself"
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
@@ -150,7 +151,13 @@ def test_watched_namespaces_bound_the_rights_and_the_gate(target: Target) -> Non
     ]
     (container,) = objects["Deployment", NAMESPACE]["spec"]["template"]["spec"]["containers"]
     assert container["args"][:4] == ["--namespace", "default", "--namespace", "kube-public"]
-    assert container["args"][4:] == ["--leader-elect", "--lease-name", "supervisor", "--verbose"]
+    assert container["args"][4:] == [
+        "--leader-elect",
+        "--lease-name",
+        "supervisor",
+        "--max-simultaneous-restarts=3",
+        "--verbose",
+    ]
     gate = objects["MutatingAdmissionPolicy", "suptree-hold"]["spec"]
     outside, inside = gate["matchConstraints"]["namespaceSelector"]["matchExpressions"]
     assert outside["values"] == ["kube-system", NAMESPACE, "kube-node-lease"]

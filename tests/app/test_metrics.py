@@ -1,5 +1,7 @@
 """Metrics say what the status says."""
 
+import time
+
 import pytest
 from prometheus_client import REGISTRY
 
@@ -7,8 +9,26 @@ from suptree.api.model import to_time
 from suptree.api.outcomes import Cause, ExhaustedReason, Outcome
 from suptree.api.status import BudgetStatus, Exhausted, HistoryEntry, SupervisionTreeStatus
 from suptree.app import metrics
+from suptree.app.queue import Queue
+from suptree.cluster.store import Store
+from suptree.cluster.trees import tree_of
+from tests.cluster.builders import tree
 
 KEY = ("shop", "tree")
+
+
+def test_the_queue_shows_as_it_is() -> None:
+    """A dashboard shows how many restarts are under way in the cluster, and how many wait for their turn."""
+    store = Store()
+    namespace = store.namespace("shop")
+    metrics.follow(Queue(store, limit=1))
+    for name, stage in (("a", "Starting"), ("b", "Waiting"), ("c", "Waiting")):
+        raw = tree(name=name)
+        op = {"id": 1, "kind": "restart", "stage": stage, "startTime": to_time(time.time()), "slice": ["db"]}
+        raw["status"] = {"uid": raw["metadata"]["uid"], "operation": {**op, "turnTime": to_time(time.time())}}
+        namespace.put_tree(tree_of(raw))
+    assert REGISTRY.get_sample_value("suptree_restarts_under_way") == 1
+    assert REGISTRY.get_sample_value("suptree_restarts_queued") == 2
 
 
 def entry(operation: int, outcome: Outcome = Outcome.IN_PROGRESS) -> HistoryEntry:

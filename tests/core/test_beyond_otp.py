@@ -72,6 +72,24 @@ def test_a_due_that_comes_too_early_changes_nothing() -> None:
     assert it.todo == (do.Stop("b"),)
 
 
+def test_a_restart_that_is_postponed_waits_for_its_time() -> None:
+    """Whoever has its restarts wait for others says until when; a backoff that is longer still counts."""
+    it = running("a b", ALL, backoff=WAITS)
+    it.exit("a", now=7)
+    it.feed(events.Postponed(7))
+    assert it.todo == (do.Wait(7),)
+    assert it.exit("b", now=8) == events.Absorbed()
+    it.feed(events.Due(9))
+    it.settle()
+    it.exit("a", now=10)
+    it.feed(events.Postponed(10))
+    assert it.todo == (do.Wait(15),)
+    it.feed(events.ShutDown())
+    ending = it.state
+    it.feed(events.Postponed(99))
+    assert it.state == ending, "a shutdown waits for nobody"
+
+
 def test_a_restart_in_place_does_not_wait() -> None:
     """The kubelet has its own back-off for a single container; a restart that it makes itself adds none."""
     it = running("a b", ONE, intensity=9, backoff=WAITS)

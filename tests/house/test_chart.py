@@ -11,6 +11,7 @@ import yaml
 
 import suptree
 from suptree.api.reasons import HOLD_GATE, TREE_LABEL
+from suptree.app.options import parser
 from suptree.cluster.client import POLICY_NAME
 from suptree.cluster.labels import INDEX_LABEL, INDEX_NAME
 
@@ -101,6 +102,19 @@ def test_every_value_is_used() -> None:
     text = "".join(TEMPLATES.values()).replace("{{- with .Values.image -}}", "")
     unused = {path for path in leaves if f".Values{path}" not in text} - {".global"}
     assert unused == {f".image.{name}" for name in ("repository", "tag", "digest")}, "those are read inside a `with`"
+
+
+def test_the_defaults_are_the_operators() -> None:
+    """Installed by the chart or started by hand, the operator restarts as many trees at once."""
+    assert VALUES["maxSimultaneousRestarts"] == parser().parse_args(["--all-namespaces"]).max_simultaneous_restarts
+
+
+@pytest.mark.parametrize("text", ["-1", "many", "1.5"])
+def test_a_wrong_number_of_restarts_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who mistypes the number is told what to give."""
+    with pytest.raises(SystemExit):
+        parser().parse_args(["--all-namespaces", "--max-simultaneous-restarts", text])
+    assert "give 0 for any number, or more" in capsys.readouterr().err
 
 
 def test_the_rules_are_found() -> None:

@@ -39,7 +39,7 @@ class State(Word):
 class Stage(Word):
     """How far a restart is."""
 
-    WAITING = "Waiting", "it backs off until nextAttemptTime."
+    WAITING = "Waiting", "it backs off until nextAttemptTime, or waits for its turn among the restarts of the cluster."
     STOPPING = "Stopping", "children are being stopped, the last one first."
     STARTING = "Starting", "children are being started, the first one first."
 

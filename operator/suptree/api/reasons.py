@@ -78,6 +78,10 @@ class Reason(Word):
     # A restart
     IDLE = "Idle", "no restart is under way."
     WAITING = "Waiting", "a restart backs off until status.nextAttemptTime."
+    QUEUED = (
+        "Queued",
+        "a restart waits for its turn: as many are under way in the cluster as --max-simultaneous-restarts allows.",
+    )
     RESTARTING = "Restarting", "children are being stopped and started."
     RESTARTED = "Restarted", "a restart is complete; all its children are up again."
     SUPERSEDED = "Superseded", "a restart gave way to another failure, a change of the spec or a reset."
@@ -123,6 +127,7 @@ CONDITION_REASONS: dict[ConditionType, tuple[Reason, ...]] = {
     ConditionType.RECONCILING: (
         Reason.IDLE,
         Reason.WAITING,
+        Reason.QUEUED,
         Reason.RESTARTING,
         Reason.STUCK_TERMINATING,
         Reason.SUSPENDED,
@@ -156,6 +161,7 @@ EVENT_REASONS: tuple[Reason, ...] = (
     Reason.CLAIMED_BY_OTHER_TREE,
     Reason.CHILD_CANNOT_START,
     Reason.WAITING,
+    Reason.QUEUED,
     Reason.RESTARTING,
     Reason.RESTARTED,
     Reason.SUPERSEDED,

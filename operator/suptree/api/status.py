@@ -120,6 +120,13 @@ class OperationStatus(StatusModel):
         default=None, description="The child that is being stopped or started; absent when it is several at once."
     )
     start_time: Time = Field(description="When it began.")
+    turn_time: Time | None = Field(
+        default=None,
+        description=(
+            "When its turn came among the restarts of the cluster. "
+            "Absent: it waits, or it takes no place, as a restart in place or by the parent."
+        ),
+    )
     kind: str | None = Field(
         default=None, description="Internal, not a contract: what the operation is for (start, restart or shutdown)."
     )

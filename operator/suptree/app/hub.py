@@ -10,12 +10,14 @@ from suptree.app import metrics
 from suptree.app.calls import Calls
 from suptree.app.gate import Gate
 from suptree.app.loop import TreeLoop
+from suptree.app.queue import Queue
 from suptree.app.scales import Scales
 from suptree.cluster.client import Api
 from suptree.cluster.family import children_of
 from suptree.cluster.situation import Release
 from suptree.cluster.store import Store
 from suptree.cluster.trees import Tree, tree_of
+from suptree.cluster.turns import place_ends
 from suptree.cluster.views import Pod, pod_of, workload_of
 
 logger = logging.getLogger(__name__)
@@ -26,12 +28,13 @@ Raw = Mapping[str, Any]
 class Hub:
     """The operator's memory and its loops, one a tree."""
 
-    def __init__(self, api: Api, may_call: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, api: Api, may_call: Callable[[], bool] = lambda: True, max_restarts: int = 0) -> None:
         """Start with nothing.
 
         Args:
             api: The calls.
             may_call: Whether this process may act now; asked before each call.
+            max_restarts: How many restarts may be under way in the cluster at once; 0 for any number.
         """
         self.api = api
         self.store = Store()
@@ -40,6 +43,8 @@ class Hub:
         self._is_leading = False
         self.gate = Gate(api, self.calls)
         self.scales = Scales(api, self.store)
+        self.queue = Queue(self.store, max_restarts)
+        metrics.follow(self.queue)
         self.loops: dict[tuple[str, str], TreeLoop] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._background: list[asyncio.Task[None]] = []
@@ -152,6 +157,14 @@ class Hub:
         for name in names:
             if (loop := self.loops.get((tree.namespace, name))) is not None:
                 loop.wake()
+        if place_ends(tree.status.operation) is None:
+            self._wake_queued()
+
+    def _wake_queued(self) -> None:
+        """A place may be free."""
+        for loop in self.loops.values():
+            if loop.is_queued:
+                loop.wake()
 
     def run_tree(self, namespace: str, name: str) -> None:
         """See to it that a tree has a loop, if this process acts."""
@@ -164,6 +177,7 @@ class Hub:
                 calls=self.calls,
                 gate=self.gate,
                 scales=self.scales,
+                queue=self.queue,
                 on_written=self.wake_family,
             )
             self._tasks[key] = asyncio.create_task(loop.run(), name=f"tree {namespace}/{name}")
@@ -180,6 +194,8 @@ class Hub:
         self.gate.drop(*key)
         metrics.forget(key)
         self.loops.pop(key, None)
+        self.queue.troubled.discard(key)
+        self._wake_queued()
         if (task := self._tasks.pop(key, None)) is not None:
             task.cancel()
         self._let_orphans_go(key[0])

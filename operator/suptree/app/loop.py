@@ -14,6 +14,7 @@ from suptree.api.status import SupervisionTreeStatus
 from suptree.app import metrics
 from suptree.app.calls import Calls, pause
 from suptree.app.gate import Gate
+from suptree.app.queue import Queue
 from suptree.app.scales import Scales
 from suptree.cluster.children import resolve_all, strays
 from suptree.cluster.client import CONFLICT, NOT_FOUND, Api, ApiError
@@ -55,6 +56,7 @@ class TreeLoop:
         calls: Calls,
         gate: Gate,
         scales: Scales,
+        queue: Queue,
         on_written: Callable[[Tree], None],
     ) -> None:
         self.key = key
@@ -64,6 +66,7 @@ class TreeLoop:
         self._calls = calls
         self._gate = gate
         self._scales = scales
+        self._queue = queue
         self._woken = asyncio.Event()
         self._woken.set()
         self._selectors: tuple[LabelSelector, ...] = ()
@@ -80,6 +83,8 @@ class TreeLoop:
         self._scales_at: float | None = None
         """When to read the scales of children of unwatched kinds again."""
         self._is_busy = False
+        self.is_queued = False
+        """Whether its restart waits for its turn."""
 
     def wake(self) -> None:
         """Have the loop decide again."""
@@ -99,6 +104,7 @@ class TreeLoop:
             try:
                 await self._once()
                 failures = 0
+                self._queue.troubled.discard(self.key)
             except ApiError as error:
                 logger.warning("%s/%s: decided again in %.1f s: %s", *self.key, pause(failures), error)
                 failures = await self._pause(failures)
@@ -111,6 +117,7 @@ class TreeLoop:
             await asyncio.sleep(_LONGEST_REST_SECONDS if self._calls.is_busy else min(_LONGEST_REST_SECONDS, rest))
 
     async def _pause(self, failures: int) -> int:
+        self._queue.troubled.add(self.key)
         await asyncio.sleep(pause(failures))
         self.wake()
         return failures + 1
@@ -151,7 +158,10 @@ class TreeLoop:
         if tree.status != self._written:
             self._ahead, self._written, self._write_at = None, tree.status, None
         situation, plan = await self._decide(tree)
-        if not await self._persist(tree, plan):
+        op = plan.status.operation
+        with self._queue.taking(self.key, takes=op is not None and op.turn_time is not None):
+            holds = await self._persist(tree, plan)
+        if not holds:
             self.wake()
             return
         self._remember(situation, plan)
@@ -188,15 +198,17 @@ class TreeLoop:
             for view in children
             for present in [{pod.uid for pod in view.pods}]
         )
+        now = round(time.time(), 6)
         return Situation(
             tree=tree if self._ahead is None else replace(tree, status=self._ahead),
             children=views,
             controllers=self._namespace.controllers,
-            now=round(time.time(), 6),
+            now=now,
             jitter=random.random(),  # noqa: S311 - it spreads restarts, it guards nothing
             fresh=fresh,
             is_gate_installed=self._gate.is_installed,
             parent=parent(tree.name, self._namespace.trees, is_gate_installed=self._gate.is_installed),
+            turns=self._queue.look(now, self.key),
             strays=strays(tree.name, children, self._namespace),
         )
 
@@ -259,6 +271,7 @@ class TreeLoop:
         self._selectors = tuple(view.selector for view in situation.children if view.selector)
         self._wake_at = plan.wake_at
         self._is_busy = plan.status.operation is not None
+        self.is_queued = plan.is_queued
         open_ = {child.name: decode(child.seen) for child in plan.status.children}
         self._pods = {}
         for view in situation.children:

@@ -75,7 +75,7 @@ async def _run(args: argparse.Namespace) -> int:
         sys.exit(f"suptree: no cluster to work with: {error}; set KUBECONFIG")
     if args.metrics_port:
         metrics.serve(args.metrics_port)
-    operator = Operator(api, _election(args, api))
+    operator = Operator(api, _election(args, api), args.max_simultaneous_restarts)
     registry = kopf.OperatorRegistry()
     register(registry, operator.hub)
     operator.register(registry)
@@ -96,10 +96,10 @@ async def _run(args: argparse.Namespace) -> int:
 class Operator:
     """The life of the process."""
 
-    def __init__(self, api: Api, election: Election | None) -> None:
+    def __init__(self, api: Api, election: Election | None, max_restarts: int) -> None:
         self._api = api
         self._election = election
-        self.hub = Hub(api, (lambda: election.is_sure) if election is not None else lambda: True)
+        self.hub = Hub(api, (lambda: election.is_sure) if election is not None else lambda: True, max_restarts)
         self.must_end = asyncio.Event()
         self.exit_code = 0
         self._campaign: asyncio.Task[None] | None = None

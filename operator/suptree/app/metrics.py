@@ -3,15 +3,20 @@
 Labels are bounded by the trees and children that exist: namespace, tree, child, and the words of the API.
 """
 
+import time
+
 from prometheus_client import Counter, Gauge, Info, start_http_server
 
 import suptree
 from suptree.api.outcomes import Outcome
 from suptree.api.status import SupervisionTreeStatus
+from suptree.app.queue import Queue
 
 RESTARTS = Counter("suptree_restarts", "Restarts that began.", ["namespace", "tree", "child", "cause", "counted"])
 EXHAUSTED = Counter("suptree_exhausted", "Times that a tree gave up.", ["namespace", "tree", "reason"])
 BUDGET_LEFT = Gauge("suptree_budget_left", "Restarts that a tree has left in its window.", ["namespace", "tree"])
+UNDER_WAY = Gauge("suptree_restarts_under_way", "Restarts that have a place among those of the cluster.")
+QUEUED = Gauge("suptree_restarts_queued", "Restarts that wait for their turn.")
 BUILD = Info("suptree_build", "The running version.")
 
 
@@ -19,6 +24,12 @@ def serve(port: int) -> None:
     """Serve the metrics on that port."""
     BUILD.info({"version": suptree.__version__})
     start_http_server(port)
+
+
+def follow(queue: Queue) -> None:
+    """Have the gauges of the queue show what it says whenever they are read."""
+    UNDER_WAY.set_function(lambda: len(queue.look(time.time()).under_way))
+    QUEUED.set_function(lambda: len(queue.look(time.time()).waiting))
 
 
 def record(key: tuple[str, str], before: SupervisionTreeStatus, after: SupervisionTreeStatus) -> None:

@@ -6,6 +6,8 @@ import suptree
 from suptree.app.election import LEASE_SECONDS
 
 NAME = "suptree"
+MAX_RESTARTS = 10
+"""What the operator allows when nothing is said; the chart's default is the same."""
 _SHORTEST_LEASE_SECONDS = 2
 
 
@@ -17,6 +19,13 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--namespace", action="append", help="supervise this namespace only; may be given several times")
     it.add_argument("--health-port", type=int, default=8080, help="port of /healthz, 0 for none (default: 8080)")
     it.add_argument("--metrics-port", type=int, default=0, help="port of /metrics, 0 for none (default: 0)")
+    it.add_argument(
+        "--max-simultaneous-restarts",
+        type=_restarts,
+        default=MAX_RESTARTS,
+        metavar="N",
+        help=f"how many group restarts may be under way in the cluster at once, 0 for any number (default: {MAX_RESTARTS})",
+    )
     it.add_argument("--verbose", action="store_true", help="log what the framework does, too")
     it.add_argument("--version", action="version", version=f"{NAME} {suptree.__version__}")
     _add_election(it)
@@ -40,6 +49,12 @@ def _add_election(it: argparse.ArgumentParser) -> None:
         default=LEASE_SECONDS,
         help=f"how long the others wait for a renewal before one of them takes over (default: {LEASE_SECONDS})",
     )
+
+
+def _restarts(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of restarts: give 0 for any number, or more")
+    return int(text)
 
 
 def _lease_seconds(text: str) -> int:

@@ -31,6 +31,8 @@ class Facts:
     """Which pods should be gone and are not."""
     operation: OperationStatus | None = None
     operation_message: str = ""
+    is_queued: bool = False
+    """Whether the restart waits for its turn."""
     given_up: tuple[Reason, str] | None = None
     """What the tree does since it has given up, why, and how to go on."""
     notes: tuple[str, ...] = ()
@@ -99,7 +101,8 @@ def _reconciling(facts: Facts) -> Verdict:
         return FALSE, Reason.IDLE, "no restart is under way"
     if facts.stuck:
         return TRUE, Reason.STUCK_TERMINATING, facts.stuck
-    reason = Reason.WAITING if facts.operation.stage is Stage.WAITING else Reason.RESTARTING
+    waiting = Reason.QUEUED if facts.is_queued else Reason.WAITING
+    reason = waiting if facts.operation.stage is Stage.WAITING else Reason.RESTARTING
     return TRUE, reason, facts.operation_message
 
 

@@ -4,15 +4,17 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from suptree.api.choices import AutoShutdown, Mode, OnExhausted, Ordering
-from suptree.api.model import to_time
+from suptree.api.model import from_time, to_time
+from suptree.api.reasons import EventType, Reason
 from suptree.api.spec import SupervisionTreeSpec
 from suptree.api.status import SupervisionTreeStatus
-from suptree.cluster import record, report
+from suptree.cluster import narrate, record, report
 from suptree.cluster.causes import Exit
 from suptree.cluster.ledger import Ledger
 from suptree.cluster.memory import Replaced, replaced
 from suptree.cluster.progress import Progress
 from suptree.cluster.situation import Situation
+from suptree.cluster.turns import Place
 from suptree.cluster.views import Pod
 from suptree.core import events
 from suptree.core.machine import step
@@ -65,7 +67,36 @@ class Draft:
         self.ledger.began(decision, name, found, rule, len(self.state.window))
         members = {*self.work.slice, *decision.members}
         order = tuple(child.name for child in self.sup.children if child.name in members)
-        self.work = record.Work(order, to_time(self.it.now), self.work.replaced)
+        since = self.work.start_time or to_time(self.it.now)
+        self.work = record.Work(order, since, self.work.replaced, self.work.turn_time)
+
+    @property
+    def may_go(self) -> bool:
+        """Whether nothing but its own backoff keeps the restart waiting."""
+        is_part = self.it.parent is not None and self.it.parent.is_restarting
+        if not self.is_acting or is_part or self.work.turn_time is not None:
+            return True
+        since = from_time(self.work.start_time) if self.work.start_time else self.it.now
+        return self.it.turns.comes_to(Place(since, *self.it.tree.key))
+
+    def take_turn(self) -> None:
+        """Give the restart its place among those of the cluster; if there is none, have it wait."""
+        op = self.state.operation
+        is_part = self.it.parent is not None and self.it.parent.is_restarting
+        if op is None or not self.is_acting or is_part:
+            return
+        if op.until is not None:
+            self.work = replace(self.work, turn_time=None)  # Who backs off makes place for others.
+        elif self.may_go:
+            self.work = replace(self.work, turn_time=self.work.turn_time or to_time(self.it.now))
+        else:
+            self.step(events.Postponed(self.it.now))
+            key = f"{self.state.serial}-queued"
+            self.ledger.tell(EventType.NORMAL, Reason.QUEUED, narrate.queued(self.it.turns.limit), key)
+
+    def is_active(self) -> bool:
+        """Tell whether there is an operation that does not back off."""
+        return self.state.operation is not None and self.state.operation.until is None
 
     def replace_pods(self, name: str, pods: Iterable[Pod]) -> None:
         """Decide that these pods of one child are replaced, besides those that are already."""
@@ -94,4 +125,5 @@ class Draft:
             self.it.jitter,
             is_acting=self.is_acting,
             is_gated=self.is_gated and self.it.is_gate_installed,
+            may_go=self.may_go,
         )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from suptree.api.choices import Mode
+from suptree.api.outcomes import Stage
 from suptree.api.reasons import Reason
 from suptree.api.status import Exhausted
 from suptree.api.tree import API_VERSION, KIND
@@ -76,7 +77,18 @@ def parent(name: str, trees: Trees, *, is_gate_installed: bool) -> Parent | None
         wish, operation = _wish(tree, child, is_gate_installed=is_gate_installed)
     # A reset reaches every tree below.
     reset = "/".join(it for it in (tree.status.parent_reset, tree.status.reset) if it)
-    return Parent(tree.name, child, wish, operation, reset or None)
+    return Parent(tree.name, child, wish, operation, reset or None, is_restarting=_is_being_restarted(name, trees))
+
+
+def _is_being_restarted(name: str, trees: Trees) -> bool:
+    """Tell whether an operation of a tree above is stopping or starting the tree, or the branch that it is in."""
+    while (tree := parent_of(name, trees)) is not None:
+        child = next(child for child, target in children_of(tree) if target == name)
+        op = tree.status.operation if tree.status.uid == tree.uid else None
+        if op is not None and op.stage is not Stage.WAITING and child in (*(op.stop or ()), *(op.start or ())):
+            return True
+        name = tree.name
+    return False
 
 
 def _wish(tree: Tree, child: str, *, is_gate_installed: bool) -> tuple[Wish, int]:

@@ -122,6 +122,11 @@ def operation(entry: HistoryEntry | None, stage: Stage, now_at: Sequence[str], l
     return f"{why}starting {listing(now_at)}{held}"
 
 
+def queued(limit: int) -> str:
+    """Say why a restart waits though nothing else keeps it."""
+    return f"waits: {limit} restarts are under way in the cluster, and no more are allowed at once (--max-simultaneous-restarts)"
+
+
 def held(tree: str, child: str, why: str) -> str:
     """Say why a pod waits."""
     return f"held by SupervisionTree {tree} until it is {child}'s turn to start: {why}"

@@ -69,7 +69,9 @@ def reset(draft: Draft) -> None:
         evidence = Exit(cause, (exhausted.pod if exhausted else None) or "")
         name = exhausted.child if exhausted and exhausted.child else decision.members[0]
         draft.begin(decision, name, evidence, RESET_RULE)
-        draft.replace(decision.members)
+        draft.take_turn()
+        if draft.is_active():
+            draft.replace(decision.members)
 
 
 def _why_reset(draft: Draft) -> str:

@@ -35,6 +35,13 @@ class Progress:
     """False: mode Observe. Everything is taken as done, and nothing is done."""
     is_gated: bool
     """Whether new pods wait for the tree."""
+    may_go: bool = True
+    """Whether the restart has, or would get, a place among those of the cluster."""
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether the restart waits for its turn, and for nothing else."""
+        return any(isinstance(it, do.Wait) and self.now >= it.until for it in self.effects) and not self.may_go
 
     @property
     def effects(self) -> tuple[do.Effect, ...]:
@@ -47,7 +54,7 @@ class Progress:
 
     def _answer(self, effect: do.Effect) -> events.Event | None:
         match effect:
-            case do.Wait(until) if self.now >= until:
+            case do.Wait(until) if self.now >= until and self.may_go:
                 return events.Due(self.now)
             case do.Attempt(name):
                 return events.Retry(name, self.now, jitter=self.jitter)

@@ -80,11 +80,13 @@ class _Decision(Draft):
             wake_at=self._wake_at(progress),
             selectors=tuple(view.selector for view in self.it.children if view.selector and view.problem is None),
             is_gated=self.is_gated,
+            is_queued=progress.is_queued,
             is_followed=any(view.tree is not None for view in self.it.children),
         )
 
     def _outcome(self) -> report.Outcome:
-        return report.Outcome(self.progress(), self.ledger, self.last_exits, self.seen, self.incarnation)
+        limit = self.it.turns.limit
+        return report.Outcome(self.progress(), self.ledger, self.last_exits, self.seen, self.incarnation, limit)
 
     # What has passed.
 
@@ -198,19 +200,18 @@ class _Decision(Draft):
             evidence = found or self._last_known(event.child)
             if isinstance(decision, events.Restarting):
                 self.begin(decision, event.child, evidence, evidence.rule)
+                if not event.in_place:
+                    self.take_turn()
                 if self._is_alone(event.child) and not event.in_place:
                     self.replace_pods(event.child, failed)
-                elif not event.in_place and self._is_active():
+                elif not event.in_place and self.is_active():
                     self.replace(decision.members)
             elif isinstance(decision, events.GaveUp):
                 self.ledger.gave_up(decision, event.child, evidence, len(self.state.window))
-        if isinstance(event, events.Due) and self._is_active():
+        if isinstance(event, events.Due) and self.is_active():
+            self.take_turn()
             waiting = self.state.operation.stop if self.state.operation else ()
             self.replace(name for name in waiting if name not in self.work.replaced)
-
-    def _is_active(self) -> bool:
-        """Tell whether there is an operation that does not back off."""
-        return self.state.operation is not None and self.state.operation.until is None
 
     def _last_known(self, name: str) -> Exit:
         last = self.last_exits.get(name) or (self.old[name].last_exit if name in self.old else None)
@@ -252,5 +253,6 @@ class _Decision(Draft):
         ]
         due = report.retry_time(self.spec, self.ledger.exhausted)
         times += [due] if due is not None and self.it.parent is None else []
+        times += [self.it.turns.frees_at] if progress.is_queued and self.it.turns.frees_at is not None else []
         times += [from_time(pod.created) + _TELL_HELD_AFTER_SECONDS for _, pod in progress.held()]
         return min((time for time in times if time > self.it.now), default=None)

@@ -65,8 +65,11 @@ class Work:
 
     slice: tuple[str, ...] = ()
     start_time: str = ""
+    """When it was decided; it keeps its place in the queue when it grows."""
     replaced: Mapping[str, Replaced] = field(default_factory=dict)
     """Child -> the pods that are to be replaced."""
+    turn_time: str | None = None
+    """When its turn came; None: it has no place among the restarts of the cluster."""
 
 
 def read(status: SupervisionTreeStatus, sup: Supervisor) -> State:
@@ -103,7 +106,7 @@ def read_work(status: SupervisionTreeStatus) -> Work:
     if op is None:
         return Work()
     replaced = {name: decode_replaced(text) for name, text in (op.replacing or {}).items()}
-    return Work(op.slice, op.start_time, replaced)
+    return Work(op.slice, op.start_time, replaced, op.turn_time)
 
 
 def stage_of(op: Operation) -> Stage:
@@ -123,6 +126,7 @@ def write_operation(op: Operation | None, work: Work, child: str | None) -> Oper
         slice=work.slice,
         child=child,
         start_time=work.start_time,
+        turn_time=work.turn_time,
         kind=str(op.kind),
         stop=op.stop,
         start=op.start,

@@ -39,6 +39,8 @@ class Outcome:
     last_exits: Mapping[str, LastExit]
     seen: Mapping[str, str | None]
     incarnation: int | None
+    limit: int = 0
+    """How many restarts may be under way at once."""
 
 
 def status(
@@ -60,6 +62,7 @@ def status(
         stuck="; ".join(narrate.stuck(pod.name, pod.node) for pod in progress.stuck()),
         operation=operation,
         operation_message=operation_message(outcome),
+        is_queued=progress.is_queued,
         given_up=_given_up(it, spec, exhausted),
         notes=tuple(_notes(progress)),
         out_of_reach=out_of_reach(progress.sup, ledger.entries),
@@ -178,6 +181,10 @@ def operation_message(outcome: Outcome) -> str:
     op = progress.state.operation
     if op is None:
         return ""
+    if progress.is_queued and outcome.ledger.open:
+        entry = outcome.ledger.open
+        why = narrate.what_happened(entry.child, entry)
+        return f"{why}: the restart of {narrate.listing(entry.slice)} {narrate.queued(outcome.limit)}"
     now_at = progress.being_stopped() or progress.being_started()
     later = [name for name in op.start if name not in now_at]
     until = to_time(op.until) if op.until is not None else ""

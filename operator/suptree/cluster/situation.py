@@ -1,13 +1,14 @@
 """What one decision about one tree looks at, and what comes out of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from suptree.api.child import LabelSelector
 from suptree.api.reasons import EventType, Reason
 from suptree.api.status import SupervisionTreeStatus
 from suptree.cluster.children import ChildView
 from suptree.cluster.trees import Parent, Tree
+from suptree.cluster.turns import Turns
 from suptree.cluster.views import Owner, Pod, Workload
 
 
@@ -28,6 +29,8 @@ class Situation:
     """Whether the admission policy that holds new pods is there."""
     parent: Parent | None = None
     """None: the tree is a root."""
+    turns: Turns = field(default_factory=Turns)
+    """The restarts of all other trees of the cluster."""
     strays: tuple[Pod, ...] = ()
     """Held pods that carry the tree's mark and belong to none of its children: their child was taken out of the list."""
 
@@ -78,5 +81,7 @@ class Plan:
     """Which pods belong to the tree: the index of its namespace is made from these."""
     is_gated: bool = False
     """Whether new pods of the tree are to wait for it."""
+    is_queued: bool = False
+    """Whether the restart waits for its turn."""
     is_followed: bool = False
     """Whether child trees read in the status what they are to do, so that each step of an operation is news."""

@@ -60,6 +60,8 @@ class Parent:
     """The parent's operation that the wish belongs to."""
     reset: str | None
     """The parent's last reset."""
+    is_restarting: bool = False
+    """Whether it, or a tree above it, is restarting this tree: what happens in it is a part of that."""
 
 
 def tree_of(raw: Raw) -> Tree:

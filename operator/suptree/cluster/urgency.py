@@ -43,7 +43,7 @@ def _decided(status: SupervisionTreeStatus) -> tuple[object, ...]:
         status.uncounted,
         status.retry,
         status.next_attempt_time,
-        (op.id, op.kind, op.slice, op.replacing, op.stage == "Waiting") if op else None,
+        (op.id, op.kind, op.slice, op.replacing, op.stage == "Waiting", op.turn_time) if op else None,
         tuple((entry.operation, entry.outcome) for entry in status.history),
         tuple((condition.type, condition.status, condition.reason) for condition in status.conditions),
         tuple(map(_decided_of_child, status.children)),

@@ -77,6 +77,14 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Postponed:
+    """The restart is not to go on before that time, whatever its backoff says; then comes `Due`."""
+
+    until: float
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reset:
     """A person, or time, lets the supervisor go on: both windows are empty, and a restart that was refused is due."""
 
@@ -84,7 +92,7 @@ class Reset:
     """The child whose restart was refused; None when nothing is to be restarted."""
 
 
-Event = StartUp | ShutDown | Exited | Stopped | Started | StartFailed | Retry | Due | Reset
+Event = StartUp | ShutDown | Exited | Stopped | Started | StartFailed | Retry | Due | Postponed | Reset
 
 # Decisions.
 

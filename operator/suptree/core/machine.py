@@ -17,6 +17,7 @@ from suptree.core.events import (
     Exited,
     GaveUp,
     LetGo,
+    Postponed,
     Progress,
     Reset,
     Restarting,
@@ -33,7 +34,7 @@ from suptree.core.state import FORGOTTEN, Ending, Kind, Life, Operation, State
 from suptree.core.strategy import slice_of
 
 
-def step(sup: Supervisor, state: State, event: Event) -> tuple[State, Decision]:  # noqa: PLR0911 - one return a kind
+def step(sup: Supervisor, state: State, event: Event) -> tuple[State, Decision]:  # noqa: C901, PLR0911 - one return a kind
     """Take one event.
 
     An event that no longer means anything (a duplicate, a late answer, a child that is gone) changes nothing.
@@ -51,6 +52,8 @@ def step(sup: Supervisor, state: State, event: Event) -> tuple[State, Decision]:
             return _start_failed(sup, state, child), Progress()
         case Due(now):
             return _due(state, now), Progress()
+        case Postponed(until):
+            return _postponed(state, until), Progress()
         case Reset(child):
             return _reset(sup, state, child)
         case Retry():
@@ -259,6 +262,13 @@ def _due(state: State, now: float) -> State:
     if op is None or op.until is None or now < op.until:
         return state
     return replace(state, operation=replace(op, until=None))
+
+
+def _postponed(state: State, until: float) -> State:
+    op = state.operation
+    if op is None or op.kind is not Kind.RESTART:
+        return state
+    return replace(state, operation=replace(op, until=until if op.until is None else max(op.until, until)))
 
 
 def _give_up(sup: Supervisor, state: State, ending: Ending) -> State:
