@@ -111,7 +111,7 @@ def test_lists_merge_by_their_keys() -> None:
         if "items" in schema
         if schema["x-kubernetes-list-type"] == "map"
     }
-    assert keys == {".spec.children": ["name"], ".status.children": ["name"], ".status.conditions": ["type"]}
+    assert keys == {".spec.children": ["name"], ".status.conditions": ["type"]}
 
 
 def test_the_models_are_whole_in_the_schema() -> None:

@@ -33,7 +33,6 @@ ShortText = Annotated[str, AfterValidator(_clipped(200))]
 Text = Annotated[str, AfterValidator(_clipped(1024))]
 
 _ATOMIC: JsonDict = {"x-kubernetes-list-type": "atomic"}
-_MAP_BY_NAME: JsonDict = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 _MAP_BY_TYPE: JsonDict = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
 
 
@@ -194,7 +193,10 @@ class SupervisionTreeStatus(StatusModel):
         default=(), description="The state of the tree, one entry an aspect.", json_schema_extra=_MAP_BY_TYPE
     )
     children: tuple[ChildStatus, ...] = Field(
-        default=(), description="What is known of each child.", json_schema_extra=_MAP_BY_NAME
+        # Atomic: one writer, and the API server would keep as much again in managedFields for a list that is a map.
+        default=(),
+        description="What is known of each child.",
+        json_schema_extra=_ATOMIC,
     )
     budget: BudgetStatus | None = Field(default=None, description="The restart budget and how much of it is used.")
     restarts: Count | None = Field(default=None, description="Counted restarts since the tree was created.")

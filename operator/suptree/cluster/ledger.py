@@ -64,7 +64,7 @@ class Ledger:
         reason = Reason.RESTARTING if self.is_acting else Reason.WOULD_RESTART
         self.tell(EventType.WARNING, reason, narrate.restart(self.spec, entry), f"{entry.operation}-begin")
 
-    def gave_up(self, decision: GaveUp, child: str, found: Exit, used: int) -> None:
+    def gave_up(self, decision: GaveUp, child: str, found: Exit, used: int, advice: str = "") -> None:
         """The tree gives up: a restart is refused, or its significant children have ended."""
         self.close(Outcome.EXHAUSTED)
         entry = self._entry(decision.operation, child, found, found.rule).model_copy(
@@ -73,7 +73,7 @@ class Ledger:
         reason = EXHAUSTED_REASONS[decision.ending]
         if reason is not ExhaustedReason.AUTO_SHUTDOWN:
             self.entries.insert(0, entry)
-        why = narrate.exhausted(self.spec, entry, reason)
+        why = narrate.exhausted(self.spec, entry, reason) + (f" ({advice})" if advice else "")
         self.exhausted = Exhausted(
             reason=reason,
             time=to_time(self.now),

@@ -14,6 +14,7 @@ from suptree.api.reasons import EventType, Reason
 from suptree.api.spec import SupervisionTreeSpec
 from suptree.api.status import LastExit, SupervisionTreeStatus
 from suptree.cluster import narrate, record, report
+from suptree.cluster.advice import advise_at, in_turn
 from suptree.cluster.causes import IN_PLACE, Exit
 from suptree.cluster.children import ChildView, is_up, ready_pods
 from suptree.cluster.draft import Draft
@@ -29,6 +30,8 @@ from suptree.core.spec import Strategy
 from suptree.core.state import Life
 from suptree.core.strategy import slice_of
 
+_TEXT_CHARACTERS = 8_000
+"""How much the children of one tree may keep of what their containers said, all together; 200 characters is the most for one."""
 _TELL_HELD_AFTER_SECONDS = 30
 """How long a pod may be held before it gets an Event."""
 
@@ -159,7 +162,7 @@ class _Decision(Draft):
             container=found.container,
             exit_code=found.exit_code,
             time=to_time(self.it.now),
-            message=found.message,
+            message=found.message and found.message[: _TEXT_CHARACTERS // len(self.children)],
             origin=found.origin,
             origin_cause=found.origin_cause,
         )
@@ -207,7 +210,8 @@ class _Decision(Draft):
                 elif not event.in_place and self.is_active():
                     self.replace(decision.members)
             elif isinstance(decision, events.GaveUp):
-                self.ledger.gave_up(decision, event.child, evidence, len(self.state.window))
+                advice = in_turn(self.views[event.child], self.children[event.child])
+                self.ledger.gave_up(decision, event.child, evidence, len(self.state.window), advice)
         if isinstance(event, events.Due) and self.is_active():
             self.take_turn()
             waiting = self.state.operation.stop if self.state.operation else ()
@@ -255,4 +259,5 @@ class _Decision(Draft):
         times += [due] if due is not None and self.it.parent is None else []
         times += [self.it.turns.frees_at] if progress.is_queued and self.it.turns.frees_at is not None else []
         times += [from_time(pod.created) + _TELL_HELD_AFTER_SECONDS for _, pod in progress.held()]
+        times += [advise_at(self.views[name]) for name in progress.being_started()]
         return min((time for time in times if time > self.it.now), default=None)

@@ -19,6 +19,7 @@ from suptree.api.status import (
     SupervisionTreeStatus,
 )
 from suptree.cluster import narrate, record
+from suptree.cluster.advice import advise_at, in_turn
 from suptree.cluster.children import ChildView, observed_state, obstacle, ready_pods
 from suptree.cluster.conditions import SETTLED, Facts, conditions
 from suptree.cluster.ledger import Ledger, way_out_of
@@ -168,7 +169,11 @@ def _given_up(it: Situation, spec: SupervisionTreeSpec, exhausted: Exhausted | N
 
 
 def _notes(progress: Progress) -> Iterable[str]:
-    """Name the child trees that gave up and that OTP's rule does not restart."""
+    """Name the child trees that gave up and that OTP's rule does not restart; and starts that may never end."""
+    for name in progress.being_started():
+        view = progress.views[name]
+        if progress.now >= advise_at(view) and (advice := in_turn(view, progress.children[name])):
+            yield advice
     for name, view in progress.views.items():
         ended = view.tree is not None and view.tree.exhausted is not None
         if ended and progress.state.life(name) in {Life.UNDEFINED, Life.ENDED} and progress.state.ending is None:

@@ -113,6 +113,8 @@ class Workload:
     is_deleting: bool = False
     obstacle: str = ""
     """Why its controller cannot create pods, such as a quota; empty otherwise. Only ReplicaSets and Deployments say it."""
+    starts_in_turn: bool = False
+    """Whether a pod of it is made only when the one before it is Ready (podManagementPolicy OrderedReady)."""
 
 
 def pod_of(raw: Raw) -> Pod:
@@ -167,6 +169,7 @@ def workload_of(kind: str, raw: Raw) -> Workload:
         owner=_controller(meta),
         is_deleting=bool(meta.get("deletionTimestamp")),
         obstacle=_failed_create(status),
+        starts_in_turn=kind == "StatefulSet" and spec.get("podManagementPolicy") != "Parallel",
     )
 
 

@@ -1,0 +1,1 @@
+"""Situations that users reported, by their numbers in docs/cases.md."""

@@ -1,0 +1,108 @@
+"""The operator itself: what is lost between its own writes, and what grows without end (C65, C69)."""
+
+import json
+import time
+
+from kubernetes import client, config
+
+from e2e.lib.kube import Json, Kube, eventually, wait_ready
+from e2e.lib.recorder import Recorder
+from e2e.lib.workloads import child, pod_template, tree, workload
+
+CHILDREN = 200
+OURS_LIMIT_BYTES = 100_000
+OBJECT_LIMIT_BYTES = 200_000
+"""With the spec, kubectl's copy of it in an annotation, and what the API server keeps of both; etcd takes 1.5 MB."""
+KUBELETS_LIMIT = 4_096
+"""Characters of a termination message that a kubelet keeps."""
+
+
+def test_c65_a_change_between_two_of_our_writes_is_not_lost(fake: Kube) -> None:
+    """However soon after a write of the operator a user changes the spec, the change is taken up."""
+    fake.apply(
+        tree("shop", child("Deployment", "db"), child("Deployment", "web"), strategy="OneForAll", intensity=100),
+        *(workload("Deployment", name, real=False) for name in ("db", "web")),
+    )
+    wait_ready(fake, "shop")
+    api = client.CustomObjectsApi(config.new_client_from_config(fake.kubeconfig))
+    where = ("suptree.dev", "v1alpha1", fake.namespace, "supervisiontrees", "shop")
+    with Recorder(fake, "supervisiontrees") as trees:
+        trees.catch_up()
+        for intensity in range(101, 111):
+            seen = len(trees.changes)
+            fake.run("delete", "pod", "-l", "app=db", "--wait=false")
+            end = time.monotonic() + 60
+            while len(trees.changes) == seen:
+                assert time.monotonic() < end, "the operator wrote nothing"
+                time.sleep(0.001)
+            api.patch_namespaced_custom_object(*where, {"spec": {"intensity": intensity}})
+            generation = api.get_namespaced_custom_object(*where)["metadata"]["generation"]
+            wait_observed(fake, generation)
+            assert fake.status("shop")["budget"]["limit"] == intensity
+            wait_ready(fake, "shop")
+
+
+def wait_observed(kube: Kube, generation: int) -> None:
+    """Wait until the operator has seen that generation of the shop."""
+    eventually(lambda: kube.status("shop")["observedGeneration"] >= generation, f"generation {generation} is observed")
+
+
+def numbered(number: int) -> str:
+    """Return the name of a child."""
+    return f"c{number:03}"
+
+
+def bare_pod(name: str) -> Json:
+    """Return a pod on a fake node that belongs to nobody."""
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, **pod_template(name, real=False)} | {
+        "metadata": {"name": name, "labels": {"app": name}}
+    }
+
+
+def fill_with_crashes(kube: Kube, names: list[str]) -> None:
+    """Let the containers of all these pods end at once, each with as long a message as a kubelet would keep; one says 300 kB."""
+    core = client.CoreV1Api(config.new_client_from_config(kube.kubeconfig))
+    for at, name in enumerate(names):
+        ended = {"exitCode": 3, "reason": "Error", "containerID": f"fake://{at:064x}", "message": "x" * KUBELETS_LIMIT}
+        if at == 0:
+            ended["message"] = "x" * 300_000
+        status = {
+            "containerStatuses": [
+                {
+                    "name": "main",
+                    "image": "none",
+                    "imageID": "none",
+                    "ready": False,
+                    "restartCount": 0,
+                    "state": {"terminated": ended},
+                }
+            ],
+            "conditions": [{"type": "Ready", "status": "False"}],
+        }
+        core.patch_namespaced_pod_status(name, kube.namespace, {"status": status}, _preload_content=False)
+
+
+def test_c69_a_tree_of_200_children_that_all_crash_stays_small(fake: Kube) -> None:
+    """What the operator writes of 200 children that all crashed stays under 100 kB, whatever their containers said last."""
+    names = [numbered(at) for at in range(CHILDREN)]
+    fake.apply(
+        tree("crowd", *({"name": it, "selector": {"matchLabels": {"app": it}}} for it in names), intensity=CHILDREN),
+        *map(bare_pod, names),
+    )
+    wait_ready(fake, "crowd")
+    fill_with_crashes(fake, names)
+    eventually(lambda: fake.status("crowd")["restarts"] == CHILDREN, "all crashes are counted")
+    shown = fake.run("get", "suptree", "crowd", "--output", "json", "--show-managed-fields")
+    found = json.loads(shown.stdout)
+    assert len(found["status"]["history"]) == 10
+    said = [child["lastExit"]["message"] for child in found["status"]["children"]]
+    assert all(text.startswith("xxx") for text in said)
+    ours = [it for it in found["metadata"]["managedFields"] if it["manager"].startswith("suptree")]
+    assert [it["subresource"] for it in ours] == ["status"]
+    assert size(found["status"]) + size(ours) < OURS_LIMIT_BYTES
+    assert size(found) < OBJECT_LIMIT_BYTES
+
+
+def size(part: Json | list[Json]) -> int:
+    """Return how large a part of an object is, in bytes."""
+    return len(json.dumps(part, separators=(",", ":")).encode())
