@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
 
 from suptree.cluster.client import ApiError
 
@@ -15,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 LEAST_WORKERS, MOST_WORKERS, CALLS_A_WORKER = 4, 48, 4
 """Each worker has a connection of its own, and opening one costs as much as several calls over one that is open."""
+_LONGEST_CALM_SECONDS = 1.0
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 
@@ -43,6 +45,7 @@ class Calls:
         self._is_stopping = False
         self._queue: deque[tuple[Hashable, Call, int]] = deque()
         self._keys: set[Hashable] = set()
+        self._calm = asyncio.Event()
         self._workers: set[asyncio.Task[None]] = set()
         self._delayed: set[asyncio.TimerHandle] = set()
 
@@ -67,6 +70,15 @@ class Calls:
         """Whether calls wait for a worker."""
         return len(self._queue) > LEAST_WORKERS
 
+    async def calm(self) -> None:
+        """Wait until no calls wait for a worker, or a second has passed.
+
+        What a burst of calls causes, several watch events a call, would otherwise take its turn among the calls.
+        """
+        if self.is_busy:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._calm.wait(), _LONGEST_CALM_SECONDS)
+
     def put(self, key: Hashable, call: Call) -> None:
         """Have a call made, unless the same one is waiting or under way."""
         if key not in self._keys:
@@ -75,6 +87,8 @@ class Calls:
 
     def _enqueue(self, key: Hashable, call: Call, attempt: int) -> None:
         self._queue.append((key, call, attempt))
+        if self.is_busy:
+            self._calm.clear()
         if not self._is_stopping and len(self._workers) < min(
             MOST_WORKERS, LEAST_WORKERS + len(self._queue) // CALLS_A_WORKER
         ):
@@ -88,6 +102,8 @@ class Calls:
                 await asyncio.sleep(_UNSURE_SECONDS)
                 continue
             key, call, attempt = self._queue.popleft()
+            if not self.is_busy:
+                self._calm.set()
             try:
                 await call()
             except ApiError as error:

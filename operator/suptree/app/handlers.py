@@ -1,6 +1,7 @@
 """kopf's handlers: an index a kind, so that nothing is done before everything was listed, and an event handler a kind.
 
-They are coroutines without a pause in them: kopf would run plain functions in threads, beside the loops.
+They are coroutines that do not call anybody: kopf would run plain functions in threads, beside the loops. What a burst of
+calls shows of itself waits until the burst is out.
 kopf calls no event handler before all indexes are filled. The indexing functions fill the store; kopf's own indexes stay
 empty. There are no handlers of changes: they would put finalizers and annotations on objects that are not ours.
 
@@ -42,6 +43,7 @@ def _is_gone(hub: Hub) -> Callable[..., bool]:
 def _register_pods(registry: kopf.OperatorRegistry, hub: Hub) -> None:
     @kopf.index("v1", "pods", registry=registry)
     async def store_pod(body: kopf.Body, **_: object) -> None:
+        await hub.calls.calm()
         hub.store_pod(body)
 
     @kopf.on.event("v1", "pods", registry=registry, when=_is_gone(hub))
