@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.builders import Raw, container, disrupted, pod, terminated, workload
+from tests.cluster.builders import Raw, container, disrupted, pod, terminated, waiting, workload
 from tests.cluster.watching import Watch
 
 
@@ -196,6 +196,42 @@ def test_c12_a_rollout_of_a_daemon_set_is_no_exit() -> None:
     assert it.cause(pod("db-new", of=top, revision="r2")) is None
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("late", [0, 8], ids=["seen together", "the pod is seen later"])
+def test_c14_scaled_to_zero_and_back_between_two_looks_is_no_exit(kind: str, late: int) -> None:
+    """C14: a workload that somebody scaled to 0 and back wants its pods again, and the one that went was not lost."""
+    it, (old,), top = story(kind, 1)
+    scaled(it, 0)
+    scaled(it, 1)
+    if late:
+        assert it.cause(old, after=late) is None
+    assert it.cause(going(old)) is None
+    new = pod("db-0", of=top, created="2026-03-01T00:00:00Z")
+    assert it.cause(new) is None
+    it.look(new, after=10)
+    assert it.cause(going(new)) == "Deleted", "what goes later has another reason"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_c14_scaled_to_zero_and_back_seen_step_by_step_is_no_exit(kind: str) -> None:
+    """C14: the same, when each change is seen and the pod's deletion comes last."""
+    it, (old,), top = story(kind, 1)
+    scaled(it, 0)
+    assert it.cause(old) is None
+    scaled(it, 1)
+    assert it.cause(old) is None
+    assert it.cause(pod("db-0", container(waiting()), of=top, ready=False)) is None
+
+
+def test_c14_a_disruption_is_one_even_after_a_change_of_scale() -> None:
+    """What Kubernetes marks as a disruption is not put down to whoever scaled the workload."""
+    it, (old,), _ = story("StatefulSet", 1)
+    scaled(it, 0)
+    scaled(it, 1)
+    old["status"]["conditions"].append(disrupted())
+    assert it.cause(going(old)) == "Disrupted"
+
+
 def test_the_last_ordinals_go_in_a_scale_down() -> None:
     """Of a StatefulSet with a start ordinal the pods beyond the last wanted one were scaled away, and no other."""
     it, pods, _ = story("StatefulSet", 2, first=5)
@@ -240,7 +276,8 @@ def test_the_controller_is_read_again_before_a_deletion_is_judged(kind: str) -> 
     it.is_fresh = False
     found = it.look(going(one))
     assert found.exit is None
-    assert [owner.uid for owner in found.confirm] == [controller["metadata"]["uid"]]
+    tops = {it["metadata"]["uid"] for it in it.workloads}
+    assert {owner.uid for owner in found.confirm} == tops | {controller["metadata"]["uid"]}
     assert it.memory.pods  # It is still to be judged.
 
 

@@ -52,6 +52,7 @@ memories = st.builds(
     st.dictionaries(words, knowns(), max_size=8),
     st.integers(0, 10**9),
     st.one_of(st.none(), seconds),
+    st.one_of(st.none(), seconds),
     st.sampled_from(("", "2026-03-01T00:00:00Z")),
 )
 

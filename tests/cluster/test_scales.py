@@ -180,6 +180,7 @@ def test_a_pod_that_a_known_controller_is_short_of_is_an_exit() -> None:
     it.fill(made)
     it.settle()
     assert it.child("db").state == "Up"
+    it.now += 10
     it.delete("db-inner-0")
     it.settle()
     assert it.outcomes == ["db Deleted Restarted"]

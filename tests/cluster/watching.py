@@ -38,6 +38,7 @@ class Watch:
             now=self.now,
             desired=top.replicas if top else len(pods),
             workload=top,
+            generation=top.generation if top else 0,
             controllers=views,
             ghosts=tuple(it for uid, it in self.before.items() if uid not in present),
         )

@@ -51,6 +51,8 @@ class ChildView:
     pods: tuple[Pod, ...] = ()
     desired: int = 0
     workload: Workload | None = None
+    generation: int = 0
+    """Of its workload, or of all that make its pods, added up."""
     problem: Reason | None = None
     """Why the tree must not act on it."""
     message: str = ""
@@ -105,11 +107,14 @@ def _by_selector(child: Child, world: World) -> ChildView:
     assert child.selector is not None  # noqa: S101 - for the type checker; the caller looked
     selector = child.selector
     pods = tuple(world.pods(selector))
-    desired = sum(
-        it.replicas for it in world.workloads() if it.kind != "Deployment" and matches(selector, it.template_labels)
-    )
+    makers = [it for it in world.workloads() if matches(selector, it.template_labels)]
+    desired = sum(it.replicas for it in makers if it.kind != "Deployment")
     alone = sum(pod.owner is None and not pod.is_deleting for pod in pods)
-    return ChildView(child.name, selector, pods, desired + alone)
+    return ChildView(child.name, selector, pods, desired + alone, generation=_generation(makers))
+
+
+def _generation(makers: Iterable[Workload]) -> int:
+    return sum(it.generation for it in makers if it.kind != "Deployment")
 
 
 def _by_tree(tree: str, name: str, target: str, world: World) -> ChildView:
@@ -124,7 +129,9 @@ def _by_scale(name: str, ref: ScaleRef, world: World) -> ChildView:
     found = world.scale(ref)
     if isinstance(found, Trouble):
         return ChildView(name, problem=found.reason, message=f"child {name}: {found.message}")
-    return ChildView(name, found.selector, tuple(world.pods(found.selector)), found.replicas)
+    makers = [it for it in world.workloads() if matches(found.selector, it.template_labels)]
+    pods = tuple(world.pods(found.selector))
+    return ChildView(name, found.selector, pods, found.replicas, generation=_generation(makers))
 
 
 def _by_target(tree: str, child: Child, world: World) -> ChildView:
@@ -146,7 +153,7 @@ def _by_target(tree: str, child: Child, world: World) -> ChildView:
     if workload.kind == "Deployment":
         owners = {it.uid for it in world.workloads() if it.owner is not None and it.owner.uid == workload.uid}
     pods = tuple(pod for pod in world.pods(selector) if pod.owner is not None and pod.owner.uid in owners)
-    return ChildView(child.name, selector, pods, workload.replicas, workload)
+    return ChildView(child.name, selector, pods, workload.replicas, workload, workload.generation)
 
 
 def ready_pods(view: ChildView, replaced: Replaced) -> int:

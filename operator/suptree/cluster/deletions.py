@@ -25,6 +25,10 @@ class Deletions:
     workload: Workload | None
     controllers: Mapping[str, Workload]
     fresh: frozenset[str]
+    is_same: bool = True
+    """Whether the child's workload has the generation that is remembered."""
+    has_dipped: bool = False
+    """Whether it may have wanted no pods of late: scaled to 0 and back, it looks as if it had always wanted them."""
     open: set[str] = field(default_factory=set)
     """Short UIDs of pods that are gone or going and about which nothing can be said yet."""
     confirm: dict[str, Owner] = field(default_factory=dict)
@@ -50,17 +54,22 @@ class Deletions:
         wanted = self._was_wanted(pod)
         if wanted is None:
             self.open.add(short_uid(pod.uid))
-        if wanted is not False:
+        cause = cause_of_deletion(pod)
+        if wanted is not False or (cause is Cause.DELETED and self.has_dipped):
             return None
-        return Exit(cause_of_deletion(pod), pod.name)
+        return Exit(cause, pod.name)
 
     def _was_wanted(self, pod: Pod) -> bool | None:
         """Tell whether the pod's controller has no use for it; None while that cannot be told."""
         controller = self.controllers.get(pod.owner.uid) if pod.owner else None
         if pod.owner is None or controller is None or controller.is_deleting:
             return True
+        top = self.workload
+        if top is not None and top.uid not in self.fresh:
+            self.confirm[top.uid] = Owner(top.kind, top.name, top.uid)
         if controller.uid not in self.fresh:
             self.confirm[controller.uid] = pod.owner
+        if self.confirm:
             return None
         return _WANTED[controller.kind](pod, controller, self.pods, self.seen)
 
@@ -77,7 +86,7 @@ class Deletions:
             return []
         if workload is None or workload.replicas == 0 or workload.is_deleting:
             return []
-        if workload.generation != self.seen.generation:
+        if not self.is_same:
             return []
         if workload.uid not in self.fresh:
             # Not seen yet, or not there any more? A watch that lags behind the status cannot tell.

@@ -20,6 +20,8 @@ from suptree.core.restart import Reason
 
 KUBELET_BACKOFF_SECONDS = (0, 10, 20, 40, 80, 160, 300)
 """The kubelet's own back-off before the n-th restart of a container; the last one stays."""
+DIP_SECONDS = 10
+"""For how long after a workload may have wanted no pods their deletion is put down to that: they are seen on two watches."""
 ABANDONED_AFTER_SECONDS = 30
 """How long after that back-off a dead container is given before its pod is replaced: nobody else will."""
 
@@ -62,6 +64,8 @@ class Evidence:
     dependency_is_down: bool = False
     """Whether an earlier child that this one depends on is down: its zombie clocks stand still."""
     workload: Workload | None = None
+    generation: int = 0
+    """Of what makes its pods: it grows by one with each change of scale and each rollout."""
     controllers: Mapping[str, Workload] = field(default_factory=dict)
     """By UID."""
     fresh: frozenset[str] = frozenset()
@@ -75,11 +79,22 @@ Finding = tuple[Pod | None, Exit]
 
 def judge(it: Evidence) -> Judgement:
     """Judge one child: each container death, each late start, each zombie and each deletion at most once."""
-    generation = it.workload.generation if it.workload else 0
     seen, paused = _with_clocks(it)
     if it.seen is None:
-        return Judgement(None, fitting(Seen(_all_judged(it, seen, []), generation, paused), it.replaced))
-    deletions = Deletions(it.pods, it.ghosts, it.seen, it.replaced, it.workload, it.controllers, it.fresh)
+        first = Seen(_all_judged(it, seen, []), it.generation, paused=paused)
+        return Judgement(None, fitting(first, it.replaced))
+    dipped = _dipped(it, it.seen)
+    deletions = Deletions(
+        it.pods,
+        it.ghosts,
+        it.seen,
+        it.replaced,
+        it.workload,
+        it.controllers,
+        it.fresh,
+        is_same=it.generation == it.seen.generation,
+        has_dipped=dipped is not None,
+    )
     found = [*_deaths(it, it.seen), *_clocks(it, seen), *deletions.exits()]
     findings = [(pod, _by_policy(it.child, exit_, pod)) for pod, exit_ in found]
     news = [(pod, exit_) for pod, exit_ in findings if not _belongs_to_the_incident(it, it.seen, pod, exit_)]
@@ -92,7 +107,7 @@ def judge(it: Evidence) -> Judgement:
     pods = _with_marks(pods, findings, is_exit=exit_ is not None, has_incident=bool(incident))
     return Judgement(
         exit=exit_,
-        seen=fitting(Seen(pods, generation, paused, incident), it.replaced),
+        seen=fitting(Seen(pods, it.generation, dipped, paused, incident), it.replaced),
         without_effect=findings[0][1] if findings and exit_ is None else None,
         failed=tuple(pod for pod, _ in failures if pod is not None),
         abandoned=tuple(pod for pod in _present(it) if _is_abandoned(it, seen, pod)),
@@ -121,6 +136,16 @@ def judge_tree(tree: TreeView, seen: Seen | None) -> Judgement:
         origin_cause=gave_up.origin_cause or gave_up.cause,
     )
     return Judgement(found, memory)
+
+
+def _dipped(it: Evidence, seen: Seen) -> int | None:
+    """Return when the child may last have wanted no pods; None when that is long ago.
+
+    One change between two looks cannot hide that: a workload that was scaled to 0 and back was changed twice.
+    """
+    if it.desired == 0 or it.generation - seen.generation > 1:
+        return int(it.now)
+    return seen.dipped if seen.dipped is not None and it.now - seen.dipped < DIP_SECONDS else None
 
 
 def _present(it: Evidence) -> list[Pod]:

@@ -79,6 +79,8 @@ class Seen:
     """By short UID."""
     generation: int = 0
     """Generation of the child's workload at that time: unchanged, nobody scaled it or rolled it out."""
+    dipped: int | None = None
+    """When the workload last wanted no pods, or may have, if that is not long ago (seconds since the epoch)."""
     paused: int | None = None
     """Since when the zombie clocks stand still, because the child's dependency is down (seconds since the epoch)."""
 
@@ -116,8 +118,9 @@ _FLAGS = {"r": "was_ready", "t": "had_success", "s": "is_starting", "f": "has_fa
 
 
 def encode(seen: Seen) -> str:
-    """Write the memory as `generation/paused^incident~hashes;pod,pod`, a pod as `uid.death.death+flags:attempt@since`."""
-    head = f"{seen.generation}" + (f"/{seen.paused}" if seen.paused is not None else "")
+    """Write the memory as `generation@dipped/paused^incident~hashes;pod,pod`, a pod as `uid.death.death+flags:attempt@since`."""
+    head = f"{seen.generation}" + (f"@{seen.dipped}" if seen.dipped is not None else "")
+    head += f"/{seen.paused}" if seen.paused is not None else ""
     head += f"^{seen.incident}" if seen.incident else ""
     head += f"~{''.join(sorted(seen.digest))}" if seen.digest else ""
     return f"{head};{','.join(_encode(uid, known) for uid, known in sorted(seen.pods.items()))}"
@@ -139,10 +142,12 @@ def decode(text: str | None) -> Seen | None:
     head, _, pods = text.partition(";")
     head, _, hashes = head.partition("~")
     head, _, incident = head.partition("^")
-    generation, _, paused = head.partition("/")
+    head, _, paused = head.partition("/")
+    generation, _, dipped = head.partition("@")
     return Seen(
         pods=dict(map(_decode, filter(None, pods.split(",")))),
         generation=int(generation or 0),
+        dipped=int(dipped) if dipped else None,
         paused=int(paused) if paused else None,
         incident=incident,
         digest=frozenset(hashes[at : at + _HASH] for at in range(0, len(hashes), _HASH)),

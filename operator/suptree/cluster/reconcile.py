@@ -120,6 +120,7 @@ class _Decision(Draft):
                     is_restarting_in_place=self._is_restarting_in_place(view.name),
                     dependency_is_down=self._dependency_is_down(view.name),
                     workload=view.workload,
+                    generation=view.generation,
                     controllers=self.it.controllers,
                     fresh=self.it.fresh,
                     ghosts=view.ghosts,
