@@ -4,11 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.lib import check, crash
-from e2e.lib.installation import Installation, installation
-from e2e.lib.kube import Kube, wait_history, wait_ready
+from e2e.lib import check, crash, rights
+from e2e.lib.installation import NAMESPACE, RELEASE, Installation, installation
+from e2e.lib.kube import Kube, eventually, wait_condition, wait_history, wait_ready
 from e2e.lib.recorder import Recorder
+from e2e.lib.target import ROOT
 from e2e.lib.workloads import child, tree, workload
+from suptree.cluster.labels import INDEX_LABEL
+
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +54,41 @@ def test_nothing_in_the_image_helps_an_intruder(installed: Installation) -> None
         " [it for it in ('sh', 'bash', 'dash', 'busybox', 'apt', 'dpkg', 'pip') if shutil.which(it)])"
     )
     assert installed.kube.run("exec", pod, "--", "python", "-c", program).stdout == "65532 False False []\n"
+
+
+def test_the_operator_uses_every_right_that_it_has(installed: Installation) -> None:
+    """Each verb on each resource that the chart grants was used by the time that a tree has seen everything, and no other was tried."""
+    assert installed.target.audit_log is not None
+    with installed.namespace() as kube:
+        kinds = {"StatefulSet": "db", "Deployment": "web", "ReplicaSet": "worker", "DaemonSet": "agent"}
+        kube.apply(*(workload(kind, name, real=False) for kind, name in kinds.items()))
+        children = [child(kind, name) for kind, name in kinds.items()]
+        kube.apply(tree("all", *children, strategy="OneForAll", intensity=0, onExhausted="Hold"))
+        wait_ready(kube, "all")
+        _replace_all_while_nobody_watches(installed, kube)
+        wait_history(kube, "all", 1)
+        wait_ready(kube, "all")
+        crash.pretend(kube, "db-0")
+        wait_condition(kube, "all", "Stalled", "True", "Held")
+        eventually(lambda: len(kube.held()) >= len(kinds), "new pods of every child are held")
+        kube.run("delete", "suptree", "all")
+        eventually(lambda: not kube.held(), "no pod is held")
+        eventually(lambda: not kube.list("configmaps", INDEX_LABEL), "the index is gone")
+    entries = [*rights.requests(installed.target.audit_log, ACCOUNT)]
+    granted = rights.granted(installed.kube, RELEASE)
+    assert rights.refused(entries) == set(), "the operator may not do what it must; add it to the chart's roles"
+    assert sorted(map(str, granted - rights.used(entries))) == [], "the chart grants what the operator does not use"
+    documented = rights.documented(ROOT / "docs" / "security.md")
+    assert sorted(map(str, granted ^ documented)) == [], "docs/security.md lists other rights than the chart grants"
+
+
+def _replace_all_while_nobody_watches(installed: Installation, kube: Kube) -> None:
+    """Have the operator find new pods when it comes back, so that it must ask whether that was wanted."""
+    installed.kube.run("scale", "deployment/suptree", "--replicas=0")
+    eventually(lambda: not installed.pods(), "no operator runs")
+    kube.run("delete", "pods", "--all")
+    installed.kube.run("scale", "deployment/suptree", "--replicas=2")
+    installed.roll_out()
 
 
 def test_an_upgrade_restarts_nobody(installed: Installation, shop: Kube) -> None:

@@ -142,13 +142,21 @@ class Operator:
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+_WRITES = ("create", "update", "patch", "delete", "deletecollection")
+
+
+def _is_write(entry: dict[str, Any]) -> bool:
+    return entry["verb"] in _WRITES and entry["objectRef"]["resource"] != "leases"
+
+
 def writes(audit_log: Path, agent: str, since: float) -> list[dict[str, Any]]:
-    """Return the write requests of a user agent since a time (seconds since the epoch), from the audit log."""
+    """Return the writes of a user agent since a time (seconds since the epoch), from the audit log; not those of its Lease."""
     found = []
     for line in audit_log.read_text().splitlines():
         entry = json.loads(line)
         stamp = entry["requestReceivedTimestamp"][:26].rstrip("Z")
         when = time.mktime(time.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone + float("0" + stamp[19:])
-        if entry.get("userAgent", "").startswith(agent) and entry["stage"] == "ResponseComplete" and when >= since:
+        is_its = entry.get("userAgent", "").startswith(agent) and entry["stage"] == "ResponseComplete"
+        if is_its and when >= since and _is_write(entry):
             found.append(entry)
     return found

@@ -134,7 +134,7 @@ def test_no_right_is_wider_than_needed(rule: Json) -> None:
 def test_the_operator_creates_no_pods() -> None:
     """The operator may delete pods and lift gates; making pods is their controllers' business."""
     verbs = {verb for rule in RULES if "pods" in rule["resources"] for verb in rule["verbs"]}
-    assert verbs == {"get", "list", "watch", "patch", "delete"}
+    assert verbs == {"list", "watch", "patch", "delete"}
 
 
 def test_workloads_are_only_read() -> None:

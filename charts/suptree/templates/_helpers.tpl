@@ -57,23 +57,23 @@ true
 {{- end -}}
 {{- end -}}
 
-{{/* What the operator does in a namespace, and nothing else. Pods are never created; their controllers do that. */}}
+{{/* What the operator does in a namespace, and nothing else; each verb has its reason in docs/security.md. Pods are never created; their controllers do that. */}}
 {{- define "suptree.rules" -}}
 - apiGroups: [suptree.dev]
   resources: [supervisiontrees]
   verbs: [get, list, watch]
 - apiGroups: [suptree.dev]
   resources: [supervisiontrees/status]
-  verbs: [get, update]
+  verbs: [update]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, patch, delete]
+  verbs: [list, watch, patch, delete]
 - apiGroups: [apps]
   resources: [deployments, statefulsets, daemonsets, replicasets]
   verbs: [get, list, watch]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 # The index that the gate policy reads. A rule cannot limit "create" by name: the name is not known before.
 - apiGroups: [""]
   resources: [configmaps]
@@ -81,7 +81,7 @@ true
 - apiGroups: [""]
   resources: [configmaps]
   resourceNames: [suptree-index]
-  verbs: [get, patch, delete]
+  verbs: [patch, delete]
 {{- range .Values.scaleKinds }}
 {{ toYaml (list (dict "apiGroups" (list .apiGroup) "resources" (list (printf "%s/scale" .resource)) "verbs" (list "get"))) }}
 {{- end }}
