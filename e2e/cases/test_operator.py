@@ -1,11 +1,14 @@
-"""The operator itself: what is lost between its own writes, and what grows without end (C65, C69)."""
+"""The operator itself: what is lost between its own writes, and what grows without end (C65, C69, C70)."""
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from kubernetes import client, config
 
 from e2e.lib.kube import Json, Kube, eventually, wait_ready
+from e2e.lib.operator import Operator
 from e2e.lib.recorder import Recorder
 from e2e.lib.workloads import child, pod_template, tree, workload
 
@@ -13,6 +16,9 @@ CHILDREN = 200
 OURS_LIMIT_BYTES = 100_000
 OBJECT_LIMIT_BYTES = 200_000
 """With the spec, kubectl's copy of it in an annotation, and what the API server keeps of both; etcd takes 1.5 MB."""
+STRANGERS, STRANGERS_BYTES = 400, 100_000
+"""Pods that nobody supervises: all together as large as 5,000 ordinary ones."""
+MEMORY_LIMIT_MEBIBYTES = 256
 KUBELETS_LIMIT = 4_096
 """Characters of a termination message that a kubelet keeps."""
 
@@ -106,3 +112,37 @@ def test_c69_a_tree_of_200_children_that_all_crash_stays_small(fake: Kube) -> No
 def size(part: Json | list[Json]) -> int:
     """Return how large a part of an object is, in bytes."""
     return len(json.dumps(part, separators=(",", ":")).encode())
+
+
+def strangers(kube: Kube) -> None:
+    """Create many large pods that no tree names, and that never run."""
+    core = client.CoreV1Api(config.new_client_from_config(kube.kubeconfig))
+
+    def make(at: int) -> None:
+        pod = pod_template(f"job-{at}", real=False)
+        meta = {"name": f"job-{at}", "annotations": {"example.org/filler": "x" * STRANGERS_BYTES}, **pod["metadata"]}
+        spec = {**pod["spec"], "schedulingGates": [{"name": "example.org/never"}]}
+        core.create_namespaced_pod(kube.namespace, {"metadata": meta, "spec": spec}, _preload_content=False)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(make, range(STRANGERS)))
+
+
+def peak_mebibytes(operator: Operator) -> float:
+    """Return the most memory that the process has ever had, in MiB."""
+    status = Path(f"/proc/{operator.pid}/status").read_text()
+    (line,) = (it for it in status.splitlines() if it.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def test_c70_a_cold_start_in_a_large_cluster(fake: Kube, operator: Operator) -> None:
+    """An operator that starts in a cluster full of pods that are nobody's children gets to work within 256 MiB."""
+    fake.apply(tree("shop", child("Deployment", "db")), workload("Deployment", "db", real=False))
+    wait_ready(fake, "shop")
+    strangers(fake)
+    operator.kill()
+    operator.start()
+    fake.patch("suptree", "shop", {"spec": {"intensity": 7}})
+    eventually(lambda: fake.status("shop")["budget"]["limit"] == 7, "it is at work")
+    assert peak_mebibytes(operator) < MEMORY_LIMIT_MEBIBYTES
+    fake.run("delete", "pods", "--all", "--wait=false", "--grace-period=0", "--force")

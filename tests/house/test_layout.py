@@ -98,3 +98,9 @@ def test_every_word_is_documented(enum: type[Enum]) -> None:
 def test_there_are_words_to_document() -> None:
     """The test above looks at the enums of both layers."""
     assert {"Strategy", "Life", "Reason", "Cause"} <= {enum.__name__ for enum in ENUMS}
+
+
+def test_kopf_keeps_no_index() -> None:
+    """A start in a large cluster takes seconds: kopf's indexes take minutes for 5,000 pods (docs/cases.md, C70)."""
+    found = [path.name for path in tracked("operator/**.py") if "kopf.index(" in path.read_text()]
+    assert found == []

@@ -108,7 +108,7 @@ class Hub:
         finally:
             watcher.cancel()
 
-    # What the watches show. The store is filled by kopf's indexing, before any handler is called.
+    # What the watches show.
 
     def store_pod(self, raw: Raw) -> None:
         """Remember a pod."""

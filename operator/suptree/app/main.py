@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from suptree.app.election import Election, LostError
 from suptree.app.frugal import NoDiffBase, NoProgress
 from suptree.app.handlers import register
 from suptree.app.hub import Hub
+from suptree.app.listing import wait_until_listed
 from suptree.app.options import parser
-from suptree.cluster.client import Api
+from suptree.cluster.client import PAGE, Api
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +77,7 @@ async def _run(args: argparse.Namespace) -> int:
         sys.exit(f"suptree: no cluster to work with: {error}; set KUBECONFIG")
     if args.metrics_port:
         metrics.serve(args.metrics_port)
-    operator = Operator(api, _election(args, api), args.max_simultaneous_restarts)
+    operator = Operator(api, _election(args, api), args.max_simultaneous_restarts, args.namespace or [])
     registry = kopf.OperatorRegistry()
     register(registry, operator.hub)
     operator.register(registry)
@@ -96,8 +98,10 @@ async def _run(args: argparse.Namespace) -> int:
 class Operator:
     """The life of the process."""
 
-    def __init__(self, api: Api, election: Election | None, max_restarts: int) -> None:
+    def __init__(self, api: Api, election: Election | None, max_restarts: int, namespaces: Sequence[str]) -> None:
         self._api = api
+        self._namespaces = namespaces
+        self._listing: asyncio.Task[None] | None = None
         self._election = election
         self.hub = Hub(api, (lambda: election.is_sure) if election is not None else lambda: True, max_restarts)
         self.must_end = asyncio.Event()
@@ -117,6 +121,8 @@ class Operator:
         settings.scanning.disabled = True
         # kopf keeps an object's last event for as long as its worker idles: in a burst that is most of the memory.
         settings.queueing.idle_timeout = 0.1
+        # A whole list of all pods of a large cluster, in one answer, is most of the memory that the process ever needs.
+        settings.watching.chunk_size = PAGE
         settings.persistence.diffbase_storage = NoDiffBase()
         settings.persistence.progress_storage = NoProgress()
         await self.hub.start()
@@ -124,7 +130,13 @@ class Operator:
         gc.collect()
         gc.freeze()
         self._campaign = asyncio.create_task(self._lead(), name="leader election")
+        self._listing = asyncio.create_task(self._list(), name="first lists")
         logger.info("suptree %s has started", suptree.__version__)
+
+    async def _list(self) -> None:
+        await wait_until_listed(self._api, self.hub.store, self._namespaces)
+        self.hub.all_is_listed()
+        logger.info("everything is listed")
 
     async def _lead(self) -> None:
         try:
@@ -154,8 +166,9 @@ class Operator:
 
     async def _stop(self, **_: object) -> None:
         """End in order: decide nothing more, let the calls under way end, and only then let the next one lead."""
-        if self._campaign is not None:
-            self._campaign.cancel()
+        for task in (self._campaign, self._listing):
+            if task is not None:
+                task.cancel()
         await self.hub.stop(at_once=self.exit_code != 0)
         if self._election is not None:
             await self._election.release()

@@ -32,6 +32,10 @@ STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 """What is answered to a delete or a patch of a pod is not looked at: let it be short."""
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+PAGE = 250
+"""Objects in one page of a list."""
 
 FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
 
@@ -154,6 +158,27 @@ class Api:
         query = urlencode({"labelSelector": selector_text(selector)})
         items: list[dict[str, Any]] = (await self._ask("GET", f"{_pods_path(namespace)}?{query}")).get("items") or []
         return items
+
+    # Everything that is watched, in pages: a cluster has many pods, and most of them are nobody's children.
+
+    async def list_uids(self, resource: str, namespace: str) -> list[tuple[str, str]]:
+        """List what there is of one resource: namespace and UID of each object.
+
+        Args:
+            resource: The path of its group, a space, its plural: "apis/apps/v1 deployments".
+            namespace: Empty: the whole cluster.
+        """
+        group, plural = resource.split()
+        path = f"/{group}/namespaces/{quote(namespace)}/{plural}" if namespace else f"/{group}/{plural}"
+        found: list[tuple[str, str]] = []
+        page = {"limit": str(PAGE)}
+        while True:
+            answer = _parse(await self._call("GET", f"{path}?{urlencode(page)}", accept=METADATA_LIST))
+            found += [(it["metadata"].get("namespace", ""), it["metadata"]["uid"]) for it in answer.get("items") or []]
+            token = answer.get("metadata", {}).get("continue")
+            if not token:
+                return found
+            page["continue"] = token
 
     # Workloads, events, the index, the policy.
 

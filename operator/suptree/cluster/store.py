@@ -106,6 +106,11 @@ class Namespace:
         marked = self._by_pair.get((TREE_LABEL, tree), {}).values()
         return [pod for pod in marked if pod.is_gated and not pod.is_deleting]
 
+    def knows(self, uid: str) -> bool:
+        """Tell whether an object with that UID is remembered."""
+        is_tree = any(tree.uid == uid for tree in self.trees.values())
+        return is_tree or uid in self.pods_by_uid or uid in self._by_workload_uid
+
     # Workloads.
 
     def put_workload(self, it: Workload) -> bool:
