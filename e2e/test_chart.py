@@ -237,6 +237,7 @@ def test_the_notes_say_what_to_do_next(notes: str) -> None:
 
 # Verb, group, resource with its subresource, and name.
 MAY = (
+    ("get", "", "namespaces", "default"),
     ("list", "suptree.dev", "supervisiontrees", ""),
     ("update", "suptree.dev", "supervisiontrees/status", ""),
     ("delete", "", "pods", ""),
@@ -265,6 +266,7 @@ MAY_NOT = (
     ("get", "", "secrets", ""),
     ("get", "", "nodes", ""),
     ("list", "", "namespaces", ""),
+    ("delete", "", "namespaces", "default"),
     ("get", "admissionregistration.k8s.io", "mutatingadmissionpolicies", "other"),
     ("create", "admissionregistration.k8s.io", "mutatingadmissionpolicies", "suptree-hold"),
     ("update", "coordination.k8s.io", "leases", "other", NAMESPACE),

@@ -1,9 +1,11 @@
 """When the operator must keep its hands off, and what happens to what it held."""
 
+import time
+
 import pytest
 
 from e2e.lib import check, crash
-from e2e.lib.kube import Kube, eventually, wait_condition, wait_history, wait_ready, wait_restarted
+from e2e.lib.kube import Json, Kube, eventually, wait_condition, wait_history, wait_ready, wait_restarted
 from e2e.lib.recorder import WHAT, Recorder
 from e2e.lib.workloads import child, tree, workload
 
@@ -235,3 +237,54 @@ def test_a_child_may_come_later_than_its_tree(real: Kube, recorder: Recorder) ->
     crash.end(real, real.pod("db"), 3)
     check.counted_once(wait_history(real, "shop", 1))
     check.replaced_once(recorder, before)
+
+
+def stays(kube: Kube) -> Json:
+    """Return what keeps a namespace's trees and controllers from going before its pods: a policy, and where it holds."""
+    name = f"keep-trees-{kube.namespace}"
+    kept = {"suptree.dev": "supervisiontrees", "apps": "*"}
+    rules = [
+        {"apiGroups": [group], "apiVersions": ["*"], "resources": [resource], "operations": ["DELETE"]}
+        for group, resource in kept.items()
+    ]
+    within = {"matchLabels": {"kubernetes.io/metadata.name": kube.namespace}}
+    spec = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": rules, "namespaceSelector": within},
+        "validations": [{"expression": "false"}],
+    }
+    kind = "ValidatingAdmissionPolicy"
+    version = "admissionregistration.k8s.io/v1"
+    binding = {"policyName": name, "validationActions": ["Deny"]}
+    policy = {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+    bound = {"apiVersion": version, "kind": f"{kind}Binding", "metadata": {"name": name}, "spec": binding}
+    return {"apiVersion": "v1", "kind": "List", "items": [policy, bound]}
+
+
+def test_pods_that_go_with_their_namespace_are_no_failure(fake: Kube, recorder: Recorder) -> None:
+    """While a namespace is being deleted its trees decide nothing: no restart is tried, none is counted or told."""
+    fake.apply(
+        tree("shop", child("StatefulSet", "db"), child("Deployment", "web"), strategy="OneForAll"),
+        workload("StatefulSet", "db", real=False),
+        workload("Deployment", "web", real=False),
+        stays(fake),
+    )
+    wait_ready(fake, "shop")
+
+    def is_refused() -> bool:
+        return fake.run("delete", "suptree", "shop", "--dry-run=server", check=False).returncode != 0
+
+    eventually(is_refused, "the tree cannot be deleted")
+    try:
+        fake.run("delete", "namespace", fake.namespace, "--wait=false")
+        eventually(lambda: not fake.list("pods"), "all pods are gone")
+        recorder.catch_up()
+        db = [it for it in recorder.changes if it.app == "db" and it.pod["metadata"].get("deletionTimestamp")]
+        assert db, "the pods were there, and went"
+        assert fake.list("statefulsets"), "their controllers would make new ones, and may not"
+        time.sleep(2)  # For whatever would be decided and told about it.
+        check.cost_nothing(fake.status("shop"))
+        assert fake.events("Restarting") == []
+    finally:
+        for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
+            fake.run("delete", kind, f"keep-trees-{fake.namespace}")

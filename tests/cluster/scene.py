@@ -62,6 +62,7 @@ class Scene:
     now: float = T0
     jitter: float = 0.0
     is_gate_installed: bool = True
+    is_namespace_going: bool = False
     log: list[str] = field(default_factory=list)
     """What was done, in order: '-pod' deleted, '+pod' started."""
     known: dict[str, dict[str, Pod]] = field(default_factory=dict)
@@ -129,7 +130,17 @@ class Scene:
         views = tuple(replace(view, ghosts=tuple(self._ghosts(view))) for view in children)
         left = strays(it.name, views, store)
         gate = self.is_gate_installed
-        return Situation(it, views, store.controllers, self.now, self.jitter, fresh, gate, strays=left)
+        return Situation(
+            it,
+            views,
+            store.controllers,
+            self.now,
+            self.jitter,
+            fresh,
+            gate,
+            strays=left,
+            is_namespace_going=self.is_namespace_going,
+        )
 
     def _ghosts(self, view: ChildView) -> Iterator[Pod]:
         present = {it.uid for it in view.pods}

@@ -91,6 +91,25 @@ def test_a_tree_that_is_being_deleted_only_lets_go(suspend: bool) -> None:
     assert plan.status == before
 
 
+def test_in_a_namespace_that_goes_a_tree_only_lets_go() -> None:
+    """Pods that are deleted with their namespace are no failure, and what a tree held there is released."""
+    it = shop(strategy=ALL)
+    it.dies("db-0")
+    for _ in range(3):
+        it.step()
+        it.run_cluster()
+    held = {name for name, raw in it.pods.items() if raw["spec"].get("schedulingGates")}
+    it.is_namespace_going = True
+    for name in it.pods:
+        it.delete(name)
+    for name in held:
+        del it.pods[name]["metadata"]["deletionTimestamp"]
+    before = it.status
+    plan = it.decide()
+    assert (plan.deletes, plan.notices, plan.status) == ((), (), before)
+    assert {found.pod.name for found in plan.releases} == held != set()
+
+
 def test_a_child_that_is_taken_out_of_the_list_is_let_go() -> None:
     """The held pods of a child that is no longer one of the tree's are released, and no others."""
     it = shop(strategy=ALL, intensity=0, onExhausted="Hold")

@@ -83,6 +83,7 @@ class TreeLoop:
         self._scales_at: float | None = None
         """When to read the scales of children of unwatched kinds again."""
         self._is_busy = False
+        self._is_namespace_going = False
         self.is_queued = False
         """Whether its restart waits for its turn."""
 
@@ -181,6 +182,8 @@ class TreeLoop:
             asked = [owner for owner in plan.confirm if owner.uid not in fresh]
             if not asked or len(fresh) >= _MAX_LOOKS:
                 return situation, plan
+            # In a namespace that goes, pods are deleted before or after their controllers, in no order.
+            self._is_namespace_going = self._is_namespace_going or await self._api.is_namespace_going(self.key[0])
             for owner in asked:
                 raw = await self._api.get_workload(owner.kind, self.key[0], owner.name)
                 if raw is None or raw["metadata"]["uid"] != owner.uid:
@@ -208,6 +211,7 @@ class TreeLoop:
             fresh=fresh,
             is_gate_installed=self._gate.is_installed,
             parent=parent(tree.name, self._namespace.trees, is_gate_installed=self._gate.is_installed),
+            is_namespace_going=self._is_namespace_going,
             turns=self._queue.look(now, self.key),
             strays=strays(tree.name, children, self._namespace),
         )

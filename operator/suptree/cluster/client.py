@@ -191,6 +191,18 @@ class Api:
                 return None
             raise
 
+    async def is_namespace_going(self, namespace: str) -> bool:
+        """Tell whether a namespace is being deleted, or is gone; False when that may not be read."""
+        try:
+            found = await self._ask("GET", f"/api/v1/namespaces/{quote(namespace)}")
+        except ApiError as error:
+            if error.status == FORBIDDEN:
+                return False
+            if error.status != NOT_FOUND:
+                raise
+            return True
+        return bool(found["metadata"].get("deletionTimestamp"))
+
     async def discover(self, api_version: str) -> dict[str, Any] | None:
         """List the kinds of an API version (an APIResourceList); None if the API server does not know it."""
         try:

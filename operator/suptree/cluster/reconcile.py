@@ -43,7 +43,7 @@ def decide(it: Situation) -> Plan:
     gated = strays + tuple(
         Release(pod, None) for view in it.children for pod in view.pods if pod.is_gated and not pod.is_deleting
     )
-    if tree.is_deleting:
+    if tree.is_deleting or it.is_namespace_going:
         return Plan(tree.status, releases=gated)
     # A restored tree (status of another UID) starts afresh: nothing that the old one left undone is done now.
     is_mine = tree.status.uid == tree.uid

@@ -29,6 +29,8 @@ class Situation:
     """Whether the admission policy that holds new pods is there."""
     parent: Parent | None = None
     """None: the tree is a root."""
+    is_namespace_going: bool = False
+    """Whether the namespace is being deleted, as far as anybody has asked: whatever goes in it goes with it."""
     turns: Turns = field(default_factory=Turns)
     """The restarts of all other trees of the cluster."""
     strays: tuple[Pod, ...] = ()
