@@ -1,5 +1,6 @@
 """Installed by Helm from its image, upgraded, uninstalled: what a platform team does, and what becomes of their workloads."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from e2e.lib.target import ROOT
 from e2e.lib.workloads import child, tree, workload
 from suptree.cluster.labels import INDEX_LABEL
 
+POLICIES = "mutatingadmissionpolicies"
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
 
 
@@ -88,6 +90,29 @@ def _replace_all_while_nobody_watches(installed: Installation, kube: Kube) -> No
     eventually(lambda: not installed.pods(), "no operator runs")
     kube.run("delete", "pods", "--all")
     installed.kube.run("scale", "deployment/suptree", "--replicas=2")
+    installed.roll_out()
+
+
+def test_with_watch_namespaces_nothing_elsewhere_is_even_read(installed: Installation, shop: Kube) -> None:
+    """Upgraded to watch one namespace, the operator supervises it with Roles there, and asks for nothing of another one."""
+    assert installed.target.audit_log is not None
+    with installed.namespace() as kube:
+        kube.apply(workload("StatefulSet", "db", real=False), tree("shop", child("StatefulSet", "db")))
+        wait_ready(kube, "shop")
+        installed.helm("upgrade", watchNamespaces=[shop.namespace])
+        installed.roll_out()
+        start = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+        crash.pretend(kube, "db-0")
+        crash.end(shop, "db-0")
+        check.counted_once(wait_history(shop, "shop", 1))
+        wait_ready(shop, "shop")
+        check.cost_nothing(kube.status("shop"))
+        made = [*rights.requests(installed.target.audit_log, ACCOUNT)]
+        new = [it for it in made if it["requestReceivedTimestamp"] > start]
+        assert {it["objectRef"].get("namespace", "") for it in new} <= {shop.namespace, NAMESPACE, ""}
+        assert {it["objectRef"]["resource"] for it in new if "namespace" not in it["objectRef"]} <= {POLICIES}
+        assert rights.refused(new) == set()
+    installed.helm("upgrade")
     installed.roll_out()
 
 
