@@ -56,9 +56,17 @@ crds: setup ## write the CRD again, from the models
 	@$(BIN)/python -m suptree.api.crd > crds/suptree.dev_supervisiontrees.yaml
 	@cp crds/suptree.dev_supervisiontrees.yaml charts/suptree/files/supervisiontrees.crd.yaml
 
+SBOM ?= build/suptree.cdx.json
+sbom: setup ## list what the image holds, with hashes, in CycloneDX (SBOM=FILE)
+	@mkdir -p $(dir $(SBOM))
+	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible --output-file $(SBOM) requirements.lock
+
+audit: setup ## known vulnerabilities in what the image holds; fails also when no database can tell
+	@$(BIN)/python -m tests.supply.audit
+
 lock: setup ## pin every dependency again, with hashes
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev pyproject.toml -o requirements-dev.lock
 
-.PHONY: help setup verify conformance build-cluster build-image e2e test demo bench diagrams crds lock
+.PHONY: help setup verify conformance build-cluster build-image e2e test demo bench diagrams crds sbom audit lock
