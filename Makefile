@@ -64,9 +64,15 @@ sbom: setup ## list what the image holds, with hashes, in CycloneDX (SBOM=FILE)
 audit: setup ## known vulnerabilities in what the image holds; fails also when no database can tell
 	@$(BIN)/python -m tests.supply.audit
 
+chart-docs: setup ## write the table of values in the chart's README again
+	@$(BIN)/python -m tests.chart.values
+
+golden: setup ## render the chart's golden files again (tests/chart/golden)
+	@UPDATE_GOLDEN=1 $(BIN)/pytest -q e2e/test_chart_golden.py
+
 lock: setup ## pin every dependency again, with hashes
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev pyproject.toml -o requirements-dev.lock
 
-.PHONY: help setup verify conformance build-cluster build-image e2e test demo bench diagrams crds sbom audit lock
+.PHONY: help setup verify conformance build-cluster build-image e2e test demo bench diagrams crds chart-docs golden sbom audit lock

@@ -39,12 +39,19 @@ EVERYTHING: Json = {
     "priorityClassName": "system-cluster-critical",
     "nodeSelector": {"kubernetes.io/os": "linux"},
     "tolerations": [{"key": "control-plane", "operator": "Exists", "effect": "NoSchedule"}],
+    "commonLabels": {"cost-centre": "7"},
+    "networkPolicy": {"enabled": True, "metricsFrom": [{"namespaceSelector": {}}], "apiServerPorts": [6443]},
+    "podDisruptionBudget": {"maxUnavailable": "50%"},
+    "topologySpreadConstraints": [
+        {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"}
+    ],
     "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
 }
 NOTHING: Json = {
     "replicas": 0,
     "crds": {"enabled": False},
     "gate": {"enabled": False},
+    "metrics": {"enabled": False},
     "rbac": {"create": False},
     "serviceAccount": {"create": False},
 }
@@ -74,7 +81,7 @@ def rendered(target: Target, values: Json, *more: str) -> dict[tuple[str, str], 
 @pytest.fixture(scope="module")
 def namespace(target: Target) -> str:
     """Make the namespace of the release, which takes only pods of the strictest standard."""
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    labels = {f"pod-security.kubernetes.io/{what}": "restricted" for what in ("enforce", "warn")}
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
     target.kube.apply(manifest)
     return NAMESPACE
@@ -89,11 +96,11 @@ def test_helm_finds_nothing_wrong(target: Target, values: Json) -> None:
 @pytest.mark.parametrize("values", VALUE_SETS.values(), ids=VALUE_SETS.keys())
 @pytest.mark.usefixtures("namespace")
 def test_the_api_server_takes_every_object(target: Target, values: Json) -> None:
-    """What the chart renders is valid to the last field."""
+    """What the chart renders is valid to the last field, and the API server warns of nothing, of no pod that is not restricted either."""
     objects = rendered(target, values)
     text = yaml.safe_dump_all(objects.values())
     # Without --namespace, so that each object's own counts.
-    command = [target.kube.kubectl, "apply", "--dry-run=server", "--validate=strict", "--filename", "-"]
+    command = [target.kube.kubectl, "--warnings-as-errors", "apply", "--dry-run=server", "--validate=strict", "-f", "-"]
     said = subprocess.run(command, input=text, text=True, check=True, stdout=-1, env=target.kube.env).stdout
     assert len(said.splitlines()) == len(objects)
 
@@ -111,6 +118,8 @@ def test_the_defaults_render_these_objects(target: Target) -> None:
         ("Role", NAMESPACE),
         ("RoleBinding", NAMESPACE),
         ("Deployment", NAMESPACE),
+        ("PodDisruptionBudget", NAMESPACE),
+        ("Service", NAMESPACE),
         ("MutatingAdmissionPolicy", "suptree-hold"),
         ("MutatingAdmissionPolicyBinding", "suptree-hold"),
     }
@@ -120,7 +129,7 @@ def test_the_defaults_render_these_objects(target: Target) -> None:
     (container,) = pod["containers"]
     assert container["image"] == "suptree/suptree:0.1.0"
     elects = ["--leader-elect", "--lease-name", "suptree"]
-    assert container["args"] == ["--all-namespaces", *elects, "--max-simultaneous-restarts=10"]
+    assert container["args"] == ["--all-namespaces", *elects, "--max-simultaneous-restarts=10", "--metrics-port=9090"]
     assert "command" not in container, "the image knows how to run itself"
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
@@ -156,6 +165,7 @@ def test_watched_namespaces_bound_the_rights_and_the_gate(target: Target) -> Non
         "--lease-name",
         "supervisor",
         "--max-simultaneous-restarts=3",
+        "--metrics-port=9090",
         "--verbose",
     ]
     gate = objects["MutatingAdmissionPolicy", "suptree-hold"]["spec"]

@@ -14,6 +14,7 @@ from suptree.api.reasons import HOLD_GATE, TREE_LABEL
 from suptree.app.options import parser
 from suptree.cluster.client import POLICY_NAME
 from suptree.cluster.labels import INDEX_LABEL, INDEX_NAME
+from tests.chart.values import README, commented, readme
 
 Json = dict[str, Any]
 
@@ -57,24 +58,8 @@ def described(schema: Json, path: str = "") -> collections.abc.Iterator[tuple[st
             yield from described(one, f"{path}.{name}")
 
 
-def commented(text: str) -> collections.abc.Iterator[tuple[str, str]]:
-    """Walk all values of values.yaml that have a comment above them, each with the comment."""
-    above: dict[int, str] = {}
-    comment: list[str] = []
-    for line in text.splitlines():
-        indent = len(line) - len(line.lstrip())
-        if line.lstrip().startswith("#"):
-            comment.append(line.strip("# "))
-        elif comment and line:
-            above = {depth: name for depth, name in above.items() if depth < indent}
-            above[indent] = line.strip().split(":")[0]
-            yield "".join(f".{name}" for name in above.values()), " ".join(comment)
-            comment = []
-        else:
-            comment = []
-
-
 DESCRIPTIONS = dict(described(SCHEMA))
+LEAVES = {path for path in DESCRIPTIONS if not any(other.startswith(f"{path}.") for other in DESCRIPTIONS)}
 COMMENTS = dict(commented(VALUES_TEXT))
 
 
@@ -96,11 +81,16 @@ def test_no_other_value_is_there() -> None:
     assert SCHEMA["additionalProperties"] is False
 
 
+def test_the_readme_lists_every_value() -> None:
+    """The chart's README says of each value what values.yaml says; if not: `make chart-docs`."""
+    assert README.read_text() == readme(README.read_text(), VALUES_TEXT)
+    assert all(f"| `{path[1:]}` |" in README.read_text() for path in DESCRIPTIONS if path in LEAVES)
+
+
 def test_every_value_is_used() -> None:
     """A value that can be set does something, except for what belongs to parent charts."""
-    leaves = {path for path in DESCRIPTIONS if not any(other.startswith(f"{path}.") for other in DESCRIPTIONS)}
     text = "".join(TEMPLATES.values()).replace("{{- with .Values.image -}}", "")
-    unused = {path for path in leaves if f".Values{path}" not in text} - {".global"}
+    unused = {path for path in LEAVES if f".Values{path}" not in text} - {".global"}
     assert unused == {f".image.{name}" for name in ("repository", "tag", "digest")}, "those are read inside a `with`"
 
 

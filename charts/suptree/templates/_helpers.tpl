@@ -31,13 +31,18 @@ app.kubernetes.io/name: {{ include "suptree.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{- define "suptree.labels" -}}
+{{- define "suptree.ownLabels" -}}
 {{ include "suptree.selectorLabels" . }}
 app.kubernetes.io/component: operator
 app.kubernetes.io/part-of: suptree
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{/* The labels of every object: the chart's own, and those of commonLabels that do not contradict them. */}}
+{{- define "suptree.labels" -}}
+{{ toYaml (merge (include "suptree.ownLabels" . | fromYaml) .Values.commonLabels) }}
 {{- end -}}
 
 {{- define "suptree.image" -}}
@@ -89,4 +94,10 @@ true
 {{- range .Values.scaleKinds }}
 {{ toYaml (list (dict "apiGroups" (list .apiGroup) "resources" (list (printf "%s/scale" .resource)) "verbs" (list "get"))) }}
 {{- end }}
+{{- end -}}
+
+{{/* What tells the operator's pods apart from all others of the release. */}}
+{{- define "suptree.podSelector" -}}
+{{ include "suptree.selectorLabels" . }}
+app.kubernetes.io/component: operator
 {{- end -}}
