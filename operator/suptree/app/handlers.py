@@ -1,8 +1,8 @@
 """kopf's handlers: one event handler a kind, which feeds the store.
 
 They are coroutines that do not call anybody: kopf would run plain functions in threads, beside the loops. What a burst of
-calls shows of itself waits until the burst is out. There are no indexes (see `listing`), and no handlers of changes: they would put finalizers and annotations on objects that
-are not ours.
+calls shows of itself waits until the burst is out. There are no indexes (see `listing`), and no handlers of changes: they
+would put finalizers and annotations on objects that are not ours.
 """
 
 import kopf
