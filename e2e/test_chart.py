@@ -134,7 +134,8 @@ def test_the_defaults_render_these_objects(target: Target) -> None:
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert pod["securityContext"]["runAsUser"] == 65532
-    assert {container[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")} == {"/healthz"}
+    probes = [container[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")]
+    assert probes == ["/healthz", "/readyz"]
     gate = objects["MutatingAdmissionPolicy", "suptree-hold"]["spec"]
     assert gate["failurePolicy"] == "Ignore"
     (outside,) = gate["matchConstraints"]["namespaceSelector"]["matchExpressions"]

@@ -98,7 +98,7 @@ class Operator:
         """Start it, and wait until it works."""
         already = len(self.log.read_text()) if self.log.exists() else 0
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "suptree", *self.args, "--health-port", "0"]
+            command = [sys.executable, "-m", "suptree", "--health-port", "0", *self.args]
             if self.tether is not None:
                 command = [sys.executable, "-m", "e2e.lib.tether", str(self.tether), *command]
             env = {**os.environ, "KUBECONFIG": str(self.config)}

@@ -12,6 +12,8 @@ from suptree.app.hub import Hub
 from suptree.app.listing import WORKLOADS
 
 DELETED = "DELETED"
+WATCHED = ("pods", PLURAL, *WORKLOADS)
+"""All that is listed and watched."""
 
 
 def register(registry: kopf.OperatorRegistry, hub: Hub) -> None:

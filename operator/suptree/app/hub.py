@@ -39,7 +39,8 @@ class Hub:
         self.api = api
         self.store = Store()
         self.calls = Calls(may_call)
-        self._is_listed = False
+        self.listed = asyncio.Event()
+        """Set when everything was listed whole."""
         self._is_leading = False
         self.gate = Gate(api, self.calls)
         self.scales = Scales(api, self.store)
@@ -60,7 +61,7 @@ class Hub:
     @property
     def is_acting(self) -> bool:
         """Whether this process decides and acts: it is the leader, and everything was listed once."""
-        return self._is_leading and self._is_listed
+        return self._is_leading and self.listed.is_set()
 
     def lead(self) -> None:
         """Begin to act, as soon as everything was listed."""
@@ -69,8 +70,8 @@ class Hub:
 
     def all_is_listed(self) -> None:
         """Take note that every kind was listed whole; not before is anything touched."""
-        if not self._is_listed:
-            self._is_listed = True
+        if not self.listed.is_set():
+            self.listed.set()
             self._begin()
 
     def _begin(self) -> None:

@@ -22,17 +22,24 @@ import suptree
 from suptree.app import metrics
 from suptree.app.election import Election, LostError
 from suptree.app.frugal import NoDiffBase, NoProgress
-from suptree.app.handlers import register
+from suptree.app.handlers import WATCHED, register
+from suptree.app.health import Health
 from suptree.app.hub import Hub
 from suptree.app.listing import wait_until_listed
 from suptree.app.options import parser
+from suptree.app.watches import Watches, session
 from suptree.cluster.client import PAGE, Api
 
 logger = logging.getLogger(__name__)
 
+USER_AGENT = f"suptree/{suptree.__version__}"
 LOST_THE_LEASE = 3
 """Exit code of a leader that lost its Lease. Others: 0, asked to end; 1, no cluster or a defect; 2, a wrong argument."""
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_CONNECT_SECONDS = 10
+_LIST_SECONDS = 120
+_END_SECONDS = 25
+"""When the process is killed that was told to end: less than the 30 s that Kubernetes gives it."""
 _LAST_SECONDS = 5.0
 """How long a process that has lost its Lease takes to end, whatever still hangs."""
 
@@ -72,15 +79,20 @@ def _election(args: argparse.Namespace, api: Api) -> Election | None:
 
 async def _run(args: argparse.Namespace) -> int:
     try:
-        api = Api(await _configuration(), f"suptree/{suptree.__version__}")
+        api = Api(await _configuration(), USER_AGENT)
     except ConfigException as error:
         sys.exit(f"suptree: no cluster to work with: {error}; set KUBECONFIG")
     if args.metrics_port:
         metrics.serve(args.metrics_port)
-    operator = Operator(api, _election(args, api), args.max_simultaneous_restarts, args.namespace or [])
+    watches = Watches(WATCHED, args.namespace or [], args.watch_silence_seconds)
+    metrics.show_watch_ages(WATCHED, watches.ages)
+    operator = Operator(api, _election(args, api), args.max_simultaneous_restarts, args.namespace or [], watches)
     registry = kopf.OperatorRegistry()
     register(registry, operator.hub)
     operator.register(registry)
+    health = Health(watches, operator.hub.listed.is_set)
+    if args.health_port:
+        await health.serve(args.health_port)
     # kopf would make up one of the user's name, and a user in a container need not have a name.
     identity: Any = "suptree"
     await kopf.operator(
@@ -89,18 +101,22 @@ async def _run(args: argparse.Namespace) -> int:
         standalone=True,
         clusterwide=args.all_namespaces,
         namespaces=args.namespace or [],
-        liveness_endpoint=f"http://0.0.0.0:{args.health_port}/healthz" if args.health_port else None,
         stop_flag=operator.must_end,
     )
+    await health.close()
     return operator.exit_code
 
 
 class Operator:
     """The life of the process."""
 
-    def __init__(self, api: Api, election: Election | None, max_restarts: int, namespaces: Sequence[str]) -> None:
+    def __init__(
+        self, api: Api, election: Election | None, max_restarts: int, namespaces: Sequence[str], watches: Watches
+    ) -> None:
         self._api = api
         self._namespaces = namespaces
+        self._watches = watches
+        self._login: tuple[kopf.ConnectionInfo, kopf.AiohttpSession] | None = None
         self._listing: asyncio.Task[None] | None = None
         self._election = election
         self.hub = Hub(api, (lambda: election.is_sure) if election is not None else lambda: True, max_restarts)
@@ -111,20 +127,11 @@ class Operator:
     def register(self, registry: kopf.OperatorRegistry) -> None:
         """Register what kopf calls at the start and at the end."""
         kopf.on.startup(registry=registry)(self._start)
-        kopf.on.login(registry=registry)(_login)
+        kopf.on.login(registry=registry)(self._log_in)
         kopf.on.cleanup(registry=registry)(self._stop)
 
     async def _start(self, settings: kopf.OperatorSettings, **_: object) -> None:
-        # Events about trees are ours to write; kopf would post its log lines as well.
-        settings.posting.enabled = False
-        # Namespaces and kinds are known from the start, so nobody needs the right to watch them.
-        settings.scanning.disabled = True
-        # kopf keeps an object's last event for as long as its worker idles: in a burst that is most of the memory.
-        settings.queueing.idle_timeout = 0.1
-        # A whole list of all pods of a large cluster, in one answer, is most of the memory that the process ever needs.
-        settings.watching.chunk_size = PAGE
-        settings.persistence.diffbase_storage = NoDiffBase()
-        settings.persistence.progress_storage = NoProgress()
+        _configure(settings, self._watches.silence_seconds)
         await self.hub.start()
         # What is loaded by now stays: the collector need not look at it again and again while events come in.
         gc.collect()
@@ -138,11 +145,22 @@ class Operator:
         self.hub.all_is_listed()
         logger.info("everything is listed")
 
+    async def _log_in(self, **kwargs: Any) -> kopf.AiohttpSession | None:  # noqa: ANN401 - kopf's own contract
+        found = _login(**kwargs)
+        if found is None:
+            return None
+        # kopf asks again when it was refused; the same session tells it that there is nothing new to try.
+        if self._login is None or self._login[0] != found:
+            self._login = (found, session(found, self._watches, f"suptree-watch/{suptree.__version__}"))
+        return self._login[1]
+
     async def _lead(self) -> None:
         try:
             if self._election is None:
                 self.hub.lead()
                 return
+            # Who takes over is to act at once, so nobody is a candidate who has yet to list.
+            await self.hub.listed.wait()
             await self._election.acquire()
             logger.info("this process acts: it holds %s", self._election)
             self.hub.lead()
@@ -183,3 +201,20 @@ def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401 - kopf'
     configuration = Configuration()
     load_incluster_config(client_configuration=configuration)
     return found and dataclasses.replace(found, server=configuration.host)
+
+
+def _configure(settings: kopf.OperatorSettings, silence_seconds: float) -> None:
+    # Events about trees are ours to write; kopf would post its log lines as well.
+    settings.posting.enabled = False
+    # Namespaces and kinds are known from the start, so nobody needs the right to watch them.
+    settings.scanning.disabled = True
+    # kopf keeps an object's last event for as long as its worker idles: in a burst that is most of the memory.
+    settings.queueing.idle_timeout = 0.1
+    # A whole list of all pods of a large cluster, in one answer, is most of the memory that the process ever needs.
+    settings.watching.chunk_size = PAGE
+    settings.watching.inactivity_timeout = silence_seconds
+    settings.networking.connect_timeout = _CONNECT_SECONDS
+    settings.networking.request_timeout = _LIST_SECONDS
+    settings.process.ultimate_exiting_timeout = _END_SECONDS
+    settings.persistence.diffbase_storage = NoDiffBase()
+    settings.persistence.progress_storage = NoProgress()

@@ -4,6 +4,8 @@ Labels are bounded by the trees and children that exist: namespace, tree, child,
 """
 
 import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from prometheus_client import Counter, Gauge, Info, start_http_server
 
@@ -17,6 +19,7 @@ EXHAUSTED = Counter("suptree_exhausted", "Times that a tree gave up.", ["namespa
 BUDGET_LEFT = Gauge("suptree_budget_left", "Restarts that a tree has left in its window.", ["namespace", "tree"])
 UNDER_WAY = Gauge("suptree_restarts_under_way", "Restarts that have a place among those of the cluster.")
 QUEUED = Gauge("suptree_restarts_queued", "Restarts that wait for their turn.")
+WATCH_AGE = Gauge("suptree_watch_age_seconds", "How long the API server was not heard on a watch.", ["resource"])
 BUILD = Info("suptree_build", "The running version.")
 
 
@@ -30,6 +33,16 @@ def follow(queue: Queue) -> None:
     """Have the gauges of the queue show what it says whenever they are read."""
     UNDER_WAY.set_function(lambda: len(queue.look(time.time()).under_way))
     QUEUED.set_function(lambda: len(queue.look(time.time()).waiting))
+
+
+def show_watch_ages(resources: Iterable[str], ages: Callable[[], Mapping[str, float]]) -> None:
+    """Show the ages of the watches, as they are when they are scraped."""
+    for resource in resources:
+        WATCH_AGE.labels(resource).set_function(partial(_age, ages, resource))
+
+
+def _age(ages: Callable[[], Mapping[str, float]], resource: str) -> float:
+    return ages()[resource]
 
 
 def record(key: tuple[str, str], before: SupervisionTreeStatus, after: SupervisionTreeStatus) -> None:

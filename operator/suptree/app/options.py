@@ -4,6 +4,7 @@ import argparse
 
 import suptree
 from suptree.app.election import LEASE_SECONDS
+from suptree.app.watches import SILENCE_SECONDS
 
 NAME = "suptree"
 MAX_RESTARTS = 10
@@ -17,7 +18,9 @@ def parser() -> argparse.ArgumentParser:
     where = it.add_mutually_exclusive_group(required=True)
     where.add_argument("--all-namespaces", action="store_true", help="supervise the whole cluster")
     where.add_argument("--namespace", action="append", help="supervise this namespace only; may be given several times")
-    it.add_argument("--health-port", type=int, default=8080, help="port of /healthz, 0 for none (default: 8080)")
+    it.add_argument(
+        "--health-port", type=int, default=8080, help="port of /healthz and /readyz, 0 for none (default: 8080)"
+    )
     it.add_argument("--metrics-port", type=int, default=0, help="port of /metrics, 0 for none (default: 0)")
     it.add_argument(
         "--max-simultaneous-restarts",
@@ -28,6 +31,13 @@ def parser() -> argparse.ArgumentParser:
     )
     it.add_argument("--verbose", action="store_true", help="log what the framework does, too")
     it.add_argument("--version", action="version", version=f"{NAME} {suptree.__version__}")
+    it.add_argument(
+        "--watch-silence-seconds",
+        type=float,
+        default=SILENCE_SECONDS,
+        help="a watch that is silent for so long is opened anew; a little later /healthz fails "
+        f"(default: {SILENCE_SECONDS}; the API server sends something every minute)",
+    )
     _add_election(it)
     return it
 

@@ -1,0 +1,97 @@
+"""A network that hangs without a word: the operator says that it hears nothing, and misses nothing when it hears again."""
+
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from e2e.lib import check, crash
+from e2e.lib.kube import Kube, eventually, wait_history, wait_ready
+from e2e.lib.operator import Operator, kubeconfig
+from e2e.lib.proxy import Proxy
+from e2e.lib.recorder import Recorder
+from e2e.lib.target import Target
+from e2e.lib.workloads import child, tree, workload
+
+SILENCE_SECONDS = 7
+"""Instead of 70: what is tested is what happens after it."""
+LIMIT_SECONDS = 9
+
+
+@pytest.fixture
+def proxy(target: Target, operator: Operator) -> Iterator[Proxy]:
+    """What stands between an operator and its API server; the operator that the other tests have pauses meanwhile."""
+    address = yaml.safe_load(Path(target.kube.kubeconfig).read_text())["clusters"][0]["cluster"]["server"]
+    operator.stop()
+    with Proxy(address) as found:
+        yield found
+    operator.start()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as it:
+        return int(it.getsockname()[1])
+
+
+def ask(port: int, path: str) -> tuple[int, str]:
+    """Return what the operator answers, as a kubelet would ask."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def age(port: int, resource: str) -> float:
+    """Return how long the operator has heard nothing on a watch, by its metrics."""
+    _, text = ask(port, "metrics")
+    found = [it for it in text.splitlines() if it.startswith(f'suptree_watch_age_seconds{{resource="{resource}"}}')]
+    return float(found[0].split()[1])
+
+
+def test_a_crash_while_the_network_hangs_is_found_afterwards(
+    target: Target, fake: Kube, recorder: Recorder, proxy: Proxy, tmp_path: Path
+) -> None:
+    """C64: while nothing comes through, liveness fails and names the silent watches; then a crash of that time is found, once."""
+    fake.apply(
+        tree("shop", child("StatefulSet", "db"), child("Deployment", "web"), strategy="OneForAll"),
+        workload("StatefulSet", "db", real=False),
+        workload("Deployment", "web", 2, real=False),
+    )
+    health, metrics = free_port(), free_port()
+    ports = ("--health-port", str(health), "--metrics-port", str(metrics))
+    silence = ("--watch-silence-seconds", str(SILENCE_SECONDS))
+    config = kubeconfig(target, tmp_path, proxy.url)
+    proxy.hang()
+    it = Operator(target.kube, config, tmp_path / "operator.log", ("--namespace", fake.namespace, *ports, *silence))
+    it.start()
+    try:
+        code, said = ask(health, "readyz")
+        assert code == 503, said
+        proxy.resume()
+        eventually(lambda: ask(health, "readyz") == (200, "ok\n"), "it is ready")
+        wait_ready(fake, "shop")
+        assert ask(health, "healthz") == (200, "ok\n")
+        before = check.census(recorder, "db", "web")
+
+        proxy.hang()
+        crash.pretend(fake, "db-0")
+        eventually(lambda: "pods for" in ask(health, "healthz")[1], "liveness names the pods' watch")
+        assert ask(health, "healthz")[0] == 503
+        assert age(metrics, "pods") > LIMIT_SECONDS
+        check.untouched(recorder, before)
+
+        proxy.resume()
+        eventually(lambda: ask(health, "healthz")[0] == 200, "it hears again")
+        check.counted_once(wait_history(fake, "shop", 1))
+        wait_ready(fake, "shop")
+        check.replaced_once(recorder, before)
+        assert age(metrics, "pods") < LIMIT_SECONDS
+    finally:
+        it.stop()
+    assert it.exit_code == 0
