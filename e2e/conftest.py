@@ -40,6 +40,14 @@ def operator(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
+def killed(operator: Operator) -> Iterator[Operator]:
+    """The operator, which a test may leave dead."""
+    yield operator
+    if operator.process is None:
+        operator.start()
+
+
+@pytest.fixture
 def kube(target: Target, operator: Operator) -> Iterator[Kube]:
     """An empty namespace, with the operator at work."""
     assert operator.process is not None

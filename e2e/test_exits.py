@@ -54,7 +54,7 @@ def test_out_of_memory_counts_whatever_the_exit_code(real: Kube, recorder: Recor
     check.replaced_once(recorder, before)
 
 
-def test_exit_0_by_restart_type(real: Kube, recorder: Recorder) -> None:
+def test_c18_exit_0_by_restart_type(real: Kube, recorder: Recorder) -> None:
     """Exit 0 is a restart for a Permanent child only; a Temporary one is never restarted, and once stopped with its group it stays Held."""
     real.apply(
         tree(
@@ -97,7 +97,7 @@ def test_exit_0_by_restart_type(real: Kube, recorder: Recorder) -> None:
     assert states(status)["temporary"] == "Held"
 
 
-def test_a_rollout_costs_nothing(real: Kube, recorder: Recorder) -> None:
+def test_c12_a_rollout_costs_nothing(real: Kube, recorder: Recorder) -> None:
     """A rollout, of whatever kind, spends no budget and restarts no sibling."""
     recreate = workload("Deployment", "recreate")
     recreate["spec"]["strategy"] = {"type": "Recreate"}
@@ -131,7 +131,7 @@ def test_a_rollout_costs_nothing(real: Kube, recorder: Recorder) -> None:
     check.none_held(real)
 
 
-def test_a_change_of_scale_costs_nothing(real: Kube, recorder: Recorder) -> None:
+def test_c14_a_change_of_scale_costs_nothing(real: Kube, recorder: Recorder) -> None:
     """Scaling down, to zero and up again is the owner's wish: nothing is counted and no sibling is restarted."""
     real.apply(
         tree(

@@ -19,14 +19,6 @@ MILLISECONDS = {"Parallel": (0, 30, 80, 160, 300), "Ordered": (0, 100, 250)}
 """How long after the decision the operator is killed."""
 
 
-@pytest.fixture
-def killed(operator: Operator) -> Iterator[Operator]:
-    """The operator, which a test may leave dead."""
-    yield operator
-    if operator.process is None:
-        operator.start()
-
-
 def is_seen(recorder: Recorder, app: str, what: str) -> bool:
     """Tell whether a pod of the app was seen so."""
     return any(it.app == app and WHAT[what](it) for it in list(recorder.changes))
@@ -132,7 +124,7 @@ def test_crashes_while_the_operator_is_down_are_one_exit(real: Kube, recorder: R
     check.replaced_once(recorder, before)
 
 
-def test_a_pod_deleted_while_the_operator_is_down_restarts_its_group(
+def test_c02_a_pod_deleted_while_the_operator_is_down_restarts_its_group(
     real: Kube, recorder: Recorder, killed: Operator
 ) -> None:
     """A child whose only pod was deleted while nobody watched is noticed by its new pod's UID, though the name is the same."""

@@ -56,7 +56,7 @@ def test_one_for_all_replaces_every_pod_once(real: Kube, recorder: Recorder) -> 
     _assert_reverse_stop_and_ordered_start(recorder, ["db", "web", "worker"])
 
 
-def test_rest_for_one_leaves_the_earlier_ones_alone(real: Kube, recorder: Recorder) -> None:
+def test_c25_rest_for_one_restarts_who_comes_later_and_nobody_else(real: Kube, recorder: Recorder) -> None:
     """Under RestForOne the child that failed and the later ones are replaced; the earlier ones are not touched."""
     shop(real, "RestForOne")
     before = {app: recorder.uids(app) for app in ("db", "web", "worker")}

@@ -118,11 +118,14 @@ class Hub:
             self._wake_for(pod)
 
     def drop_pod(self, raw: Raw) -> None:
-        """Forget a pod that is gone."""
-        meta = raw["metadata"]
-        pod = self.store.namespace(meta["namespace"]).drop_pod(meta["uid"])
-        if pod is not None:
-            self._wake_for(pod)
+        """Forget a pod that is gone, but for what it looked like at last: that tells why it went."""
+        last = pod_of(raw)
+        if self.store.namespace(last.namespace).drop_pod(last.uid) is None:
+            return
+        for (namespace, _), loop in self.loops.items():
+            if namespace == last.namespace:
+                loop.saw_last(last)
+        self._wake_for(last)
 
     def store_workload(self, kind: str, raw: Raw) -> None:
         """Remember a workload."""

@@ -91,6 +91,12 @@ class TreeLoop:
         """Have the loop decide again."""
         self._woken.set()
 
+    def saw_last(self, pod: Pod) -> None:
+        """Take the last view of a pod that is gone."""
+        for pods in self._pods.values():
+            if pod.uid in pods:
+                pods[pod.uid] = pod
+
     def is_concerned(self, pod: Pod) -> bool:
         """Tell whether the pod is, or was, one of the tree's."""
         mine = pod.labels.get(TREE_LABEL) == self.key[1]
