@@ -71,7 +71,9 @@ def helm(
 
 def rendered(target: Target, values: Json, *more: str) -> dict[tuple[str, str], Json]:
     """Render the chart; give its objects by kind and namespace-or-name."""
-    text = helm(target, "template", "suptree", CHART, "--namespace", NAMESPACE, *more, values=values).stdout
+    text = helm(
+        target, "template", "suptree", CHART, "--namespace", NAMESPACE, "--no-hooks", *more, values=values
+    ).stdout
     objects = [it for it in yaml.safe_load_all(text) if it]
     keys = [(it["kind"], it["metadata"].get("namespace") or it["metadata"]["name"]) for it in objects]
     assert len(set(keys)) == len(keys)
@@ -235,7 +237,8 @@ def notes(target: Target, namespace: str) -> collections.abc.Iterator[str]:
     values = {"replicas": 0, "crds": {"enabled": False}, "gate": {"enabled": False}, "fullnameOverride": NAMESPACE}
     account = {"serviceAccount": {"name": "suptree"}}
     yield helm(target, "install", "chart-test", CHART, "--namespace", namespace, values={**values, **account}).stdout
-    helm(target, "uninstall", "chart-test", "--namespace", namespace)
+    # The job of the uninstallation needs a container.
+    helm(target, "uninstall", "chart-test", "--namespace", namespace, "--no-hooks")
 
 
 def test_the_notes_say_what_to_do_next(notes: str) -> None:

@@ -22,7 +22,8 @@ RELEASE = "suptree"
 def manifests(target: Target, *settings: str) -> list[dict[str, Any]]:
     """Render the chart; without the Deployment, because the operator runs as a process here."""
     sets = [part for setting in settings for part in ("--set", setting)]
-    command = [target.helm, "template", RELEASE, str(ROOT / "charts/suptree"), "--namespace", NAMESPACE, *sets]
+    chart = str(ROOT / "charts/suptree")
+    command = [target.helm, "template", RELEASE, chart, "--namespace", NAMESPACE, "--no-hooks", *sets]
     rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return [it for it in yaml.safe_load_all(rendered) if it and it["kind"] != "Deployment"]
 

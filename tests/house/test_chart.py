@@ -28,12 +28,16 @@ VALUES: Json = yaml.safe_load(VALUES_TEXT)
 _HELM = re.compile(r"\{\{.*?\}\}")
 WITH_RULES = ("_helpers.tpl", "rbac.yaml", "leader-election.yaml")
 _RULE = re.compile(r"^- apiGroups: .*\n(?:  .*\n)+", re.MULTILINE)
-RULES: list[Json] = [
-    rule
-    for name in WITH_RULES
-    for text in _RULE.findall(TEMPLATES[name])
-    for rule in yaml.safe_load(_HELM.sub("NAME", text))
-]
+
+
+def rules(*templates: str) -> list[Json]:
+    """Give the rules of these templates."""
+    texts = (_HELM.sub("NAME", text) for name in templates for text in _RULE.findall(TEMPLATES[name]))
+    return [rule for text in texts for rule in yaml.safe_load(text)]
+
+
+RULES = rules(*WITH_RULES)
+HOOK_RULES = rules("uninstall-hook.yaml")
 
 
 def test_the_crd_is_current() -> None:
@@ -109,11 +113,10 @@ def test_a_wrong_number_of_restarts_is_refused(text: str, capsys: pytest.Capture
 
 def test_the_rules_are_found() -> None:
     """These tests see every rule of the chart."""
-    text = "".join(TEMPLATES[name] for name in WITH_RULES)
-    assert len(RULES) == text.count("verbs:") > 0
+    assert len([*RULES, *HOOK_RULES]) == "".join(TEMPLATES.values()).count("verbs:") > len(HOOK_RULES) > 0
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: " ".join([*rule["resources"], *rule["verbs"]]))
+@pytest.mark.parametrize("rule", [*RULES, *HOOK_RULES], ids=lambda rule: " ".join([*rule["resources"], *rule["verbs"]]))
 def test_no_right_is_wider_than_needed(rule: Json) -> None:
     """Nothing is granted by wildcard, no Secret can be read, and no right lets the operator grant more rights."""
     words = {word for key in ("apiGroups", "resources", "verbs") for word in rule[key]}
@@ -138,6 +141,14 @@ def test_only_its_own_config_maps_can_be_changed() -> None:
     rules = [rule for rule in RULES if "configmaps" in rule["resources"]]
     assert {verb for rule in rules if "resourceNames" not in rule for verb in rule["verbs"]} == {"create"}
     assert [rule["resourceNames"] for rule in rules if "resourceNames" in rule] == [[INDEX_NAME]]
+
+
+def test_on_the_way_out_nothing_can_be_created() -> None:
+    """The job that runs before an uninstallation lifts gates and deletes what is Suptree's, by name, and nothing else."""
+    verbs = {verb for rule in HOOK_RULES for verb in rule["verbs"]}
+    assert verbs == {"get", "list", "patch", "delete"}
+    assert [rule["resources"] for rule in HOOK_RULES if "patch" in rule["verbs"]] == [["pods"]]
+    assert all("resourceNames" in rule for rule in HOOK_RULES if {"get", "delete"} & set(rule["verbs"]))
 
 
 def test_the_policy_uses_the_operators_names() -> None:

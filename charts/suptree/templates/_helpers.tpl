@@ -101,3 +101,21 @@ true
 {{ include "suptree.selectorLabels" . }}
 app.kubernetes.io/component: operator
 {{- end -}}
+
+{{/* The labels of the job that runs before an uninstallation. Its name is another, so that no selector of the operator meets it. */}}
+{{- define "suptree.hookLabels" -}}
+app.kubernetes.io/name: {{ include "suptree.name" . }}-uninstall
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: uninstall
+app.kubernetes.io/part-of: suptree
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{/* What makes an object part of the uninstallation, given its weight. What a hook that failed left is there to be looked at. */}}
+{{- define "suptree.hook" -}}
+helm.sh/hook: pre-delete
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end -}}

@@ -6,6 +6,7 @@
 - `loop`: observe, decide, persist, act, for one tree.
 - `calls`: the pool in which API calls are made.
 - `gate`: the index that the gate policy reads.
+- `release`: the way out: `suptree release` lets go of everything.
 - `metrics`: what was written, counted.
 - `frugal`: kopf's storages, made to store nothing.
 """

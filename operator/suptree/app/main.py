@@ -19,7 +19,7 @@ from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 import suptree
-from suptree.app import metrics
+from suptree.app import metrics, release
 from suptree.app.election import Election, LostError
 from suptree.app.frugal import NoDiffBase, NoProgress
 from suptree.app.handlers import WATCHED, register
@@ -45,8 +45,12 @@ _LAST_SECONDS = 5.0
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the operator until it is told to end."""
-    args = parser().parse_args(argv)
+    """Run the operator until it is told to end; or, as `suptree release`, let go of everything (see `release`)."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments[:1] == ["release"]:
+        release.main(arguments[1:], _configuration)
+        return
+    args = parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
     logging.getLogger("kopf").setLevel(logging.INFO if args.verbose else logging.WARNING)
     sys.exit(uvloop.run(_run(args)))
