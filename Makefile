@@ -56,6 +56,9 @@ crds: setup ## write the CRD again, from the models
 	@$(BIN)/python -m suptree.api.crd > crds/suptree.dev_supervisiontrees.yaml
 	@cp crds/suptree.dev_supervisiontrees.yaml charts/suptree/files/supervisiontrees.crd.yaml
 
+samples: build-cluster ## capture this version's statuses for the tests of later ones: once a release
+	@$(BIN)/python -m e2e.samples
+
 SBOM ?= build/suptree.cdx.json
 sbom: setup ## list what the image holds, with hashes, in CycloneDX (SBOM=FILE)
 	@mkdir -p $(dir $(SBOM))
@@ -75,4 +78,4 @@ lock: setup ## pin every dependency again, with hashes
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev pyproject.toml -o requirements-dev.lock
 
-.PHONY: help setup verify conformance build-cluster build-image e2e test demo bench diagrams crds chart-docs golden sbom audit lock
+.PHONY: help setup verify conformance build-cluster build-image e2e test demo bench diagrams crds chart-docs golden samples sbom audit lock
