@@ -47,11 +47,16 @@ def ask(port: int, path: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
+def sample(port: int, series: str) -> float:
+    """Return a value from the operator's metrics; 0 if there is no such series."""
+    _, text = ask(port, "metrics")
+    found = [float(line.rpartition(" ")[2]) for line in text.splitlines() if line.rpartition(" ")[0] == series]
+    return found[0] if found else 0.0
+
+
 def age(port: int, resource: str) -> float:
     """Return how long the operator has heard nothing on a watch, by its metrics."""
-    _, text = ask(port, "metrics")
-    found = [it for it in text.splitlines() if it.startswith(f'suptree_watch_age_seconds{{resource="{resource}"}}')]
-    return float(found[0].split()[1])
+    return sample(port, f'suptree_watch_age_seconds{{resource="{resource}"}}')
 
 
 def test_a_crash_while_the_network_hangs_is_found_afterwards(
@@ -92,6 +97,29 @@ def test_a_crash_while_the_network_hangs_is_found_afterwards(
         wait_ready(fake, "shop")
         check.replaced_once(recorder, before)
         assert age(metrics, "pods") < LIMIT_SECONDS
+        measured(metrics, fake.namespace)
     finally:
         it.stop()
     assert it.exit_code == 0
+
+
+def measured(port: int, namespace: str) -> None:
+    """Assert that the metrics say what has happened: one counted restart of two children with three pods."""
+    mine = f'namespace="{namespace}",tree="shop"'
+    expected = {
+        f'suptree_restarts_total{{cause="Crash",child="db",counted="true",{mine}}}': 1.0,
+        f"suptree_budget_left{{{mine}}}": 2.0,
+        f"suptree_tree_exhausted{{{mine}}}": 0.0,
+        f'suptree_trees{{namespace="{namespace}"}}': 1.0,
+        f'suptree_held_pods{{namespace="{namespace}"}}': 0.0,
+        'suptree_api_requests_total{code="200",resource="pods",verb="delete"}': 3.0,
+        "suptree_restart_duration_seconds_count": 1.0,
+        "suptree_stop_duration_seconds_count": 1.0,
+        "suptree_start_duration_seconds_count": 1.0,
+        "suptree_reaction_seconds_count": 1.0,
+        "suptree_leader": 1.0,
+    }
+    assert {series: sample(port, series) for series in expected} == expected
+    for resource in ("pods", "supervisiontrees", "deployments"):
+        assert sample(port, f'suptree_api_requests_total{{code="200",resource="{resource}",verb="watch"}}') > 0
+    assert sample(port, "suptree_restart_duration_seconds_sum") > 0

@@ -1,6 +1,7 @@
 """Metrics say what the status says."""
 
 import time
+from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
@@ -12,7 +13,8 @@ from suptree.app import metrics
 from suptree.app.queue import Queue
 from suptree.cluster.store import Store
 from suptree.cluster.trees import tree_of
-from tests.cluster.builders import tree
+from suptree.cluster.views import pod_of
+from tests.cluster.builders import pod, tree
 
 KEY = ("shop", "tree")
 
@@ -21,7 +23,7 @@ def test_the_queue_shows_as_it_is() -> None:
     """A dashboard shows how many restarts are under way in the cluster, and how many wait for their turn."""
     store = Store()
     namespace = store.namespace("shop")
-    metrics.follow(Queue(store, limit=1))
+    metrics.follow(Queue(store, limit=1), store, lambda: True)
     for name, stage in (("a", "Starting"), ("b", "Waiting"), ("c", "Waiting")):
         raw = tree(name=name)
         op = {"id": 1, "kind": "restart", "stage": stage, "startTime": to_time(time.time()), "slice": ["db"]}
@@ -69,9 +71,80 @@ def test_a_refused_restart_is_no_restart_but_the_tree_gave_up() -> None:
     assert value("suptree_exhausted_total", reason="BudgetExhausted") == 1
 
 
-def test_a_tree_that_is_gone_leaves_no_gauge() -> None:
-    """A dashboard does not show trees that were deleted."""
-    metrics.BUDGET_LEFT.labels(*KEY).set(1)
+def test_a_restart_is_timed_once_it_is_over() -> None:
+    """A dashboard shows how long a whole restart took, and its two parts, when all is up again, and once."""
+    before = [value_of(f"suptree_{it}_duration_seconds_sum") for it in ("restart", "stop", "start")]
+    begun = SupervisionTreeStatus(serial=1, history=(entry(1),))
+    times = {"stopped_time": to_time(4), "ready_time": to_time(11), "outcome": Outcome.RESTARTED}
+    ended = SupervisionTreeStatus(serial=1, history=(entry(1).model_copy(update=times),))
+    metrics.record(KEY, begun, ended)
+    metrics.record(KEY, ended, ended)
+    after = [value_of(f"suptree_{it}_duration_seconds_sum") for it in ("restart", "stop", "start")]
+    assert [new - old for old, new in zip(before, after, strict=True)] == [10, 3, 7]
+
+
+def value_of(name: str) -> float:
+    """Return what a scrape would show of a metric without labels."""
+    return REGISTRY.get_sample_value(name) or 0.0
+
+
+def test_a_tree_that_is_gone_leaves_nothing() -> None:
+    """A dashboard does not show trees that were deleted, and keeps those of the same name elsewhere."""
+    other = ("elsewhere", KEY[1])
+    gave_up = Exhausted(reason=ExhaustedReason.BUDGET_EXHAUSTED, time=to_time(1))
+    after = SupervisionTreeStatus(
+        serial=1, history=(entry(1),), exhausted=gave_up, budget=BudgetStatus(used=1, limit=3)
+    )
+    for key in (KEY, other):
+        metrics.record(key, SupervisionTreeStatus(serial=0), after)
+    assert series(*KEY) == {it.partition("{")[0] for it in series(*other)} == OF_A_TREE
     metrics.forget(KEY)
     metrics.forget(KEY)
-    assert value("suptree_budget_left") is None
+    assert series(*KEY) == set()
+    assert series(*other) == OF_A_TREE
+
+
+OF_A_TREE = {
+    f"suptree_{it}" for it in ("restarts_total", "exhausted_total", "tree_exhausted", "budget_left", "budget_limit")
+}
+
+
+def series(namespace: str, tree: str) -> set[str]:
+    """Return the names of the series of a tree."""
+    return {
+        sample.name
+        for metric in REGISTRY.collect()
+        for sample in metric.samples
+        if (sample.labels.get("namespace"), sample.labels.get("tree")) == (namespace, tree)
+    }
+
+
+def test_held_pods_and_trees_are_counted_by_namespace() -> None:
+    """A dashboard shows where pods wait, and no namespace in which there is nothing to see."""
+    store = Store()
+    store.namespace("empty")
+    store.namespace("shop").put_tree(tree_of(tree(name="a")))
+    held = pod_of(pod(gated=True))
+    store.namespace("shop").put_pod(held)
+    metrics.follow(Queue(store, limit=1), store, lambda: False)
+    assert REGISTRY.get_sample_value("suptree_trees", {"namespace": "shop"}) == 1
+    assert REGISTRY.get_sample_value("suptree_held_pods", {"namespace": "shop"}) == 1
+    assert REGISTRY.get_sample_value("suptree_held_pods", {"namespace": "empty"}) is None
+    assert REGISTRY.get_sample_value("suptree_leader") == 0
+
+
+DOCS = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+
+
+def test_every_metric_is_documented() -> None:
+    """docs/metrics.md names each metric that is served, with its type, its labels and the same sentence, and no other."""
+    rows = set()
+    for collector in REGISTRY._collector_to_names:
+        labels = ", ".join(getattr(collector, "_labelnames", ["namespace"]))
+        for metric in collector.describe() if hasattr(collector, "describe") else ():
+            if metric.name.startswith("suptree_"):
+                suffix = {"counter": "_total", "info": "_info"}.get(metric.type, "")
+                shown = "version" if metric.type == "info" else labels
+                rows.add(f"| `{metric.name}{suffix}` | {metric.type} | {shown} | {metric.documentation} |")
+    assert rows == {line for line in DOCS.splitlines() if line.startswith("| `suptree_")}
+    assert len(rows) > 10

@@ -45,7 +45,7 @@ class Hub:
         self.gate = Gate(api, self.calls)
         self.scales = Scales(api, self.store)
         self.queue = Queue(self.store, max_restarts)
-        metrics.follow(self.queue)
+        metrics.follow(self.queue, self.store, lambda: self.is_acting)
         self.loops: dict[tuple[str, str], TreeLoop] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._background: list[asyncio.Task[None]] = []

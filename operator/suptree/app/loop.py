@@ -83,12 +83,17 @@ class TreeLoop:
         self._scales_at: float | None = None
         """When to read the scales of children of unwatched kinds again."""
         self._is_busy = False
+        self._woken_at = time.monotonic()
+        self._acted = 0
+        """The operation whose first delete was made."""
         self._is_namespace_going = False
         self.is_queued = False
         """Whether its restart waits for its turn."""
 
     def wake(self) -> None:
         """Have the loop decide again."""
+        if not self._woken.is_set():
+            self._woken_at = time.monotonic()
         self._woken.set()
 
     def saw_last(self, pod: Pod) -> None:
@@ -137,7 +142,7 @@ class TreeLoop:
             async with asyncio.timeout(max(0.0, wait)):
                 await self._woken.wait()
         except TimeoutError:
-            pass
+            self._woken_at = time.monotonic()
         self._woken.clear()
         if time.monotonic() - self._refreshed >= refresh:
             await self._refresh()
@@ -158,12 +163,14 @@ class TreeLoop:
     # Observe and decide.
 
     async def _once(self) -> None:
+        woken_at = self._woken_at
         await self._read_scales()
         tree = self._namespace.trees.get(self.key[1])
         if tree is None:
             return
         if tree.status != self._written:
             self._ahead, self._written, self._write_at = None, tree.status, None
+        metrics.show(self.key, tree.status)
         situation, plan = await self._decide(tree)
         op = plan.status.operation
         with self._queue.taking(self.key, takes=op is not None and op.turn_time is not None):
@@ -172,7 +179,7 @@ class TreeLoop:
             self.wake()
             return
         self._remember(situation, plan)
-        self._act(tree, plan)
+        self._act(tree, plan, woken_at)
 
     async def _read_scales(self) -> None:
         tree = self._namespace.trees.get(self.key[1])
@@ -291,11 +298,11 @@ class TreeLoop:
         present = {pod.uid for view in situation.children for pod in view.pods}
         self._called = {call for call in self._called if call[1] in present}
 
-    def _act(self, tree: Tree, plan: Plan) -> None:
+    def _act(self, tree: Tree, plan: Plan, woken_at: float) -> None:
         for delete in plan.deletes:
-            self._once_a_pod("delete", delete, tree)
+            self._once_a_pod("delete", delete, tree, woken_at)
         for release in plan.releases:
-            self._once_a_pod("release", release, tree)
+            self._once_a_pod("release", release, tree, woken_at)
         if not tree.is_deleting:
             self._gate.set(*self.key, is_gated=plan.is_gated, selectors=plan.selectors)
         for notice in plan.notices:
@@ -310,15 +317,24 @@ class TreeLoop:
         now = to_time(time.time())
         self._calls.put(("event", *self.key, notice.key), lambda: self._api.send_event(tree, notice, now))
 
-    def _once_a_pod(self, verb: str, it: Delete | Release, tree: Tree) -> None:
+    def _once_a_pod(self, verb: str, it: Delete | Release, tree: Tree, woken_at: float) -> None:
         key = (verb, it.pod.uid)
         if key not in self._called:
             self._called.add(key)
-            self._calls.put(key, lambda: self._touch(it, tree))
+            self._calls.put(key, lambda: self._touch(it, tree, woken_at))
 
-    async def _touch(self, it: Delete | Release, tree: Tree) -> None:
+    def _acted_first(self, tree: Tree, woken_at: float) -> None:
+        """Measure how long it took from what woke the loop to the first delete of an operation."""
+        known = self._namespace.trees.get(tree.name, tree).status
+        operation = known.operation.id if known.operation is not None else 0
+        if operation > self._acted:
+            self._acted = operation
+            metrics.REACTION_SECONDS.observe(time.monotonic() - woken_at)
+
+    async def _touch(self, it: Delete | Release, tree: Tree, woken_at: float) -> None:
         if isinstance(it, Delete):
             is_there = await self._api.delete_pod(it)
+            self._acted_first(tree, woken_at)
         else:
             is_there = await self._api.release_pod(it, tree.name)
         if not is_there:

@@ -27,12 +27,14 @@ from suptree.app.health import Health
 from suptree.app.hub import Hub
 from suptree.app.listing import wait_until_listed
 from suptree.app.options import parser
+from suptree.app.requests import counting
 from suptree.app.watches import Watches, session
 from suptree.cluster.client import PAGE, Api
 
 logger = logging.getLogger(__name__)
 
 USER_AGENT = f"suptree/{suptree.__version__}"
+WATCH_AGENT = f"suptree-watch/{suptree.__version__}"
 LOST_THE_LEASE = 3
 """Exit code of a leader that lost its Lease. Others: 0, asked to end; 1, no cluster or a defect; 2, a wrong argument."""
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -83,7 +85,7 @@ def _election(args: argparse.Namespace, api: Api) -> Election | None:
 
 async def _run(args: argparse.Namespace) -> int:
     try:
-        api = Api(await _configuration(), USER_AGENT)
+        api = Api(await _configuration(), USER_AGENT, [counting()])
     except ConfigException as error:
         sys.exit(f"suptree: no cluster to work with: {error}; set KUBECONFIG")
     if args.metrics_port:
@@ -155,7 +157,7 @@ class Operator:
             return None
         # kopf asks again when it was refused; the same session tells it that there is nothing new to try.
         if self._login is None or self._login[0] != found:
-            self._login = (found, session(found, self._watches, f"suptree-watch/{suptree.__version__}"))
+            self._login = (found, session(found, self._watches, WATCH_AGENT, [counting()]))
         return self._login[1]
 
     async def _lead(self) -> None:

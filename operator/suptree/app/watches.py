@@ -6,7 +6,7 @@ the process should be restarted, and says so in `/healthz`.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import aiohttp
@@ -61,7 +61,9 @@ class Watches:
         return f"nothing heard of {said} (limit {limit:.0f} s): the API server cannot be reached" if late else ""
 
 
-def session(info: kopf.ConnectionInfo, watches: Watches, user_agent: str) -> kopf.AiohttpSession:
+def session(
+    info: kopf.ConnectionInfo, watches: Watches, user_agent: str, traces: Sequence[aiohttp.TraceConfig]
+) -> kopf.AiohttpSession:
     """Return a session for kopf that takes note of what its watches hear."""
     # Without a limit, as kopf's own: each watch holds a connection.
     connector = aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context())
@@ -76,6 +78,7 @@ def session(info: kopf.ConnectionInfo, watches: Watches, user_agent: str) -> kop
             proxy=info.proxy_url,
             trust_env=info.trust_env,
             response_class=response_class,
+            trace_configs=list(traces),
         ),
     )
 

@@ -5,11 +5,11 @@ restart is hundreds of calls, and nothing in their answers is looked at.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from aiohttp import ClientError
+from aiohttp import ClientError, TraceConfig
 from kubernetes.aio.client import ApiClient, Configuration
 
 from suptree.api.child import LabelSelector
@@ -52,10 +52,17 @@ class ApiError(Exception):
 class Api:
     """The calls that Suptree makes."""
 
-    def __init__(self, configuration: Configuration, user_agent: str) -> None:
+    def __init__(self, configuration: Configuration, user_agent: str, traces: Sequence[TraceConfig] = ()) -> None:
+        """Prepare to call.
+
+        Args:
+            configuration: How to reach the API server.
+            user_agent: How to be called in its audit log.
+            traces: Who is told of each request.
+        """
         configuration.connection_pool_maxsize = _CONNECTIONS
         # Otherwise aiohttp looks for a .netrc, in a thread, at every request.
-        configuration.client_session_kwargs = {"trust_env": False}
+        configuration.client_session_kwargs = {"trust_env": False, "trace_configs": list(traces)}
         self._client = ApiClient(configuration)
         self._client.user_agent = user_agent
 
