@@ -143,6 +143,7 @@ def left_behind(kube: Kube) -> set[tuple[str, str]]:
         kube.run("get", namespaced, "--all-namespaces", *of_the_chart, "-o", "json"),
         kube.run("get", wide, *of_the_chart, "-o", "json"),
         kube.run("get", "configmaps", "--all-namespaces", "-l", "suptree.dev/index", "-o", "json"),
+        kube.run("get", "leases", "--namespace", NAMESPACE, "-o", "json"),
     ]
     items = [it for answer in found for it in json.loads(answer.stdout)["items"]]
     return {(it["kind"], it["metadata"]["name"]) for it in items}

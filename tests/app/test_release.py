@@ -17,6 +17,7 @@ Json = dict[str, Any]
 HELD = "suptree.dev/hold"
 INDEX = "/api/v1/namespaces/{}/configmaps/suptree-index"
 DEPLOYMENT = "/apis/apps/v1/namespaces/system/deployments/suptree"
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/system/leases/suptree"
 BINDING = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings/suptree-hold"
 EVERYTHING = Leaving(operator=("system", "suptree"), is_policy_ours=True)
 
@@ -104,14 +105,15 @@ def test_the_order_is_policy_operator_indexes_pods() -> None:
     """First nothing new is held, then nobody acts, and only then the pods are let go."""
     server = Server(pod("a", HELD, "other.example/gate"), pod("b", "other.example/gate"))
     assert run(server, EVERYTHING) == 1
-    assert server.asked[:4] == [
+    assert server.asked[:5] == [
         ("DELETE", BINDING),
         ("DELETE", DEPLOYMENT),
         ("GET", DEPLOYMENT),
+        ("DELETE", LEASE),
         ("GET", "/api/v1/namespaces"),
     ]
-    assert sorted(server.asked[4:6]) == [("DELETE", INDEX.format("default")), ("DELETE", INDEX.format("shop"))]
-    assert server.asked[6:8] == [("GET", "/api/v1/pods"), ("PATCH", "/api/v1/namespaces/shop/pods/a")]
+    assert sorted(server.asked[5:7]) == [("DELETE", INDEX.format("default")), ("DELETE", INDEX.format("shop"))]
+    assert server.asked[7:9] == [("GET", "/api/v1/pods"), ("PATCH", "/api/v1/namespaces/shop/pods/a")]
     assert server.gates() == {"a": ["other.example/gate"], "b": ["other.example/gate"]}
 
 

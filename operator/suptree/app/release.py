@@ -4,7 +4,7 @@
 left to release it. The chart's pre-delete job runs this first. Every step may be repeated, so what fails is begun again:
 
 1. The gate policy's binding goes: no new pod is held.
-2. The operator goes, and is waited for: nobody deletes a pod or writes an index any more.
+2. The operator goes, and is waited for: nobody deletes a pod or writes an index any more. Its leader's Lease goes with it.
 3. The indexes go: where the policy belongs to another release, it holds nothing here any more.
 4. Every pod that is held is released, until none has been held for a while.
 """
@@ -56,6 +56,12 @@ class LeavingApi(Api):
         """Tell whether a Deployment, or any pod of it, is still there."""
         return await self._if_there("GET", _deployment_path(namespace, name))
 
+    async def delete_lease(self, namespace: str, name: str) -> None:
+        """Remove the Lease of the operator's leader."""
+        await self._if_there(
+            "DELETE", f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace)}/leases/{quote(name)}"
+        )
+
     async def list_namespaces(self) -> list[str]:
         """List the names of all namespaces."""
         items = (await self._ask("GET", "/api/v1/namespaces")).get("items") or []
@@ -98,7 +104,7 @@ class Leaving:
     namespaces: tuple[str, ...] = ()
     """Empty: all."""
     operator: tuple[str, str] | None = None
-    """Namespace and name of the operator's Deployment; None: leave it."""
+    """Namespace and name of the operator's Deployment, and of its leader's Lease; None: leave it."""
     is_policy_ours: bool = False
     """Whether the gate policy belongs to the release that goes."""
 
@@ -114,6 +120,7 @@ async def leave(api: LeavingApi, what: Leaving) -> int:
         logger.info("no new pod is held any more: the binding %s of the gate policy is gone", POLICY_NAME)
     if what.operator is not None:
         await _end_operator(api, *what.operator)
+        await api.delete_lease(*what.operator)
     await _each(what.namespaces or await api.list_namespaces(), api.delete_index)
     return await _release_all(api, what.namespaces or (None,))
 
