@@ -77,3 +77,16 @@ def test_c33_there_is_no_advice_where_nothing_waits() -> None:
     it.now += 100
     it.step()
     assert "OneByOne" not in it.message("Ready")
+
+
+def test_a_restart_that_ends_with_a_normal_end_is_complete() -> None:
+    """When the last child of a restart is one that does its work and ends, the restart is Restarted, not in progress for ever."""
+    it = scene("db job:transient", strategy="OneForAll")
+    it.dies("db-0")
+    while "job" not in {child.name for child in it.status.children if child.state == "Starting"}:
+        it.step()
+        it.run_cluster()
+    it.dies("job-0", 0)
+    it.step()
+    assert it.status.operation is None
+    assert it.outcomes == ["db Crash Restarted"]

@@ -230,13 +230,13 @@ class _Decision(Draft):
 
     def _move_on(self) -> None:
         """Tell the core what is already so, until something has to be done or waited for."""
-        had_operation = self.state.operation is not None
         while answers := self.progress().answers():
             for answer in answers:
                 self._feed(answer)
             if self.state.operation is None or not self.state.operation.stop:
                 self.ledger.stopped()
-        if had_operation and self.state.operation is None:
+        # It may have ended before, with an exit: a child that was to be started has done its work.
+        if self.state.operation is None:
             self.work = record.Work()
             if self.state.ending is None:
                 self.ledger.finished()
