@@ -33,7 +33,11 @@ SETS: dict[str, tuple[Json, str]] = {
         {
             **NO_CRD,
             "commonLabels": {"team": "platform", "app.kubernetes.io/part-of": "mine"},
-            "metrics": {"port": 9100, "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+            "metrics": {
+                "port": 9100,
+                "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+                "prometheusRule": {"enabled": True, "runbooks": "https://example.org/runbooks/"},
+            },
             "networkPolicy": {"enabled": True, "apiServerTo": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]},
             "podDisruptionBudget": {"maxUnavailable": "50%"},
             "topologySpreadConstraints": [
@@ -95,6 +99,14 @@ def _without_the_crd(text: str) -> str:
 def test_every_golden_file_is_compared() -> None:
     """No file is left that nobody compares."""
     assert {file.stem for file in GOLDEN.iterdir()} == set(SETS)
+
+
+def test_the_dashboard_comes_as_it_is(helm: Path) -> None:
+    """Grafana's sidecar finds the dashboard by its label, to the letter."""
+    text = render(helm, {"metrics": {"dashboard": {"enabled": True}}}).stdout
+    (found,) = [it for it in yaml.safe_load_all(text) if it["kind"] == "ConfigMap"]
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(found["data"]["suptree.json"]) == json.loads((CHART / "files" / "dashboard.json").read_text())
 
 
 REFUSED: dict[str, tuple[Json, str]] = {

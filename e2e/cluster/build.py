@@ -23,8 +23,8 @@ def _environment(family: pins.Family) -> dict[str, str]:
 
 
 def _build(family: pins.Family, go: str, target: pathlib.Path) -> None:
-    for file in ("go.mod", "go.sum"):
-        shutil.copy(family.folder / file, target)
+    for file in family.sources:
+        shutil.copy(file, target)
     binaries = target / "bin"
     binaries.mkdir()
     command = [go, "build", *family.flags, "-o", f"{binaries}/", *family.packages]

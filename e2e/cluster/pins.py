@@ -48,13 +48,18 @@ class Family:
         tags = ("-tags", self.tags) if self.tags else ()
         return ("-mod=readonly", "-trimpath", "-buildvcs=false", *tags, "-ldflags", f"-s -w {self.ldflags}".strip())
 
+    @property
+    def sources(self) -> tuple[pathlib.Path, ...]:
+        """The files that it is built from, besides the modules: go.mod, go.sum, and a program of our own if there is one."""
+        return (self.folder / "go.mod", self.folder / "go.sum", *sorted(self.folder.glob("*.go")))
+
     def key(self) -> str:
         """Name what would be built: any change of a pin, a dependency or a flag gives another key."""
         digest = hashlib.sha256()
         what = [self.name, self.packages, self.flags, self.cgo, self.rename, platform.machine()]
         digest.update(json.dumps(what, sort_keys=True).encode())
-        for file in ("go.mod", "go.sum"):
-            digest.update((self.folder / file).read_bytes())
+        for file in self.sources:
+            digest.update(file.read_bytes())
         return digest.hexdigest()[:16]
 
 

@@ -37,7 +37,8 @@ class Installed:
         self.kube = target.kube.within(NAMESPACE)
         self._folder = folder
         on_fake_nodes = {"nodeSelector": FAKE_LABEL, "tolerations": [{**FAKE_TAINT, "operator": "Exists"}]}
-        self.values: Json = {**on_fake_nodes, **(values or {})}
+        # The port would be one of this machine.
+        self.values: Json = {**on_fake_nodes, "metrics": {"enabled": False}, **(values or {})}
         self.helm("install", RELEASE, CHART, "--create-namespace", "--wait", "--timeout=90s", "--values", "-")
         self.kube.run("wait", "--for=condition=Established", "crd/supervisiontrees.suptree.dev", "--timeout=60s")
         for pod in self._operators():

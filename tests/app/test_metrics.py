@@ -7,8 +7,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from suptree.api.model import to_time
-from suptree.api.outcomes import Cause, ExhaustedReason, Outcome
-from suptree.api.status import BudgetStatus, Exhausted, HistoryEntry, SupervisionTreeStatus
+from suptree.api.outcomes import Cause, ExhaustedReason, Outcome, Stage
+from suptree.api.status import BudgetStatus, Exhausted, HistoryEntry, OperationStatus, SupervisionTreeStatus
 from suptree.app import metrics
 from suptree.app.queue import Queue
 from suptree.cluster.store import Store
@@ -105,7 +105,15 @@ def test_a_tree_that_is_gone_leaves_nothing() -> None:
 
 
 OF_A_TREE = {
-    f"suptree_{it}" for it in ("restarts_total", "exhausted_total", "tree_exhausted", "budget_left", "budget_limit")
+    f"suptree_{it}"
+    for it in (
+        "restarts_total",
+        "exhausted_total",
+        "tree_exhausted",
+        "budget_left",
+        "budget_limit",
+        "operation_start_time_seconds",
+    )
 }
 
 
@@ -131,6 +139,15 @@ def test_held_pods_and_trees_are_counted_by_namespace() -> None:
     assert REGISTRY.get_sample_value("suptree_held_pods", {"namespace": "shop"}) == 1
     assert REGISTRY.get_sample_value("suptree_held_pods", {"namespace": "empty"}) is None
     assert REGISTRY.get_sample_value("suptree_leader") == 0
+
+
+def test_a_restart_under_way_shows_since_when() -> None:
+    """An alert on a restart that does not end knows when it began, also after the operator was replaced."""
+    operation = OperationStatus(id=4, stage=Stage.STARTING, start_time=to_time(100))
+    metrics.show(KEY, SupervisionTreeStatus(serial=4, operation=operation))
+    assert value("suptree_operation_start_time_seconds") == 100
+    metrics.show(KEY, SupervisionTreeStatus(serial=4))
+    assert value("suptree_operation_start_time_seconds") == 0
 
 
 DOCS = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()

@@ -40,6 +40,11 @@ IS_EXHAUSTED = Gauge(
 )
 BUDGET_LEFT = Gauge("suptree_budget_left", "Restarts that a tree has left in its window, when last written.", _TREE)
 BUDGET_LIMIT = Gauge("suptree_budget_limit", "Restarts that a tree may have in its window: its intensity.", _TREE)
+BEGAN = Gauge(
+    "suptree_operation_start_time_seconds",
+    "When the restart that is under way began, in seconds since the epoch; 0 when none is.",
+    _TREE,
+)
 UNDER_WAY = Gauge("suptree_restarts_under_way", "Restarts that have a place among those of the cluster.")
 QUEUED = Gauge("suptree_restarts_queued", "Restarts that wait for their turn.")
 RESTART_SECONDS = Histogram(
@@ -67,7 +72,7 @@ WATCH_AGE = Gauge("suptree_watch_age_seconds", "How long the API server was not 
 LEADER = Gauge("suptree_leader", "1 if this process acts, 0 if it waits to take over.")
 BUILD = Info("suptree_build", "The running version.")
 
-_OF_A_TREE = (RESTARTS, EXHAUSTED, IS_EXHAUSTED, BUDGET_LEFT, BUDGET_LIMIT)
+_OF_A_TREE = (RESTARTS, EXHAUSTED, IS_EXHAUSTED, BUDGET_LEFT, BUDGET_LIMIT, BEGAN)
 
 
 class _Stored(Collector):
@@ -142,6 +147,7 @@ def record(key: tuple[str, str], before: SupervisionTreeStatus, after: Supervisi
 def show(key: tuple[str, str], status: SupervisionTreeStatus) -> None:
     """Have the gauges of a tree say what its status says."""
     IS_EXHAUSTED.labels(*key).set(status.exhausted is not None)
+    BEGAN.labels(*key).set(from_time(status.operation.start_time) if status.operation is not None else 0)
     if status.budget is not None:
         BUDGET_LEFT.labels(*key).set(status.budget.limit - status.budget.used)
         BUDGET_LIMIT.labels(*key).set(status.budget.limit)
