@@ -104,7 +104,7 @@ def finalizers(kube: Kube) -> list[object]:
     return [it["metadata"]["finalizers"] for it in kube.list(kinds) if it["metadata"].get("finalizers")]
 
 
-def test_leaving_a_namespace_and_then_the_cluster(installed: Installed, kube: Kube, other: Kube) -> None:
+def test_c67_leaving_a_namespace_and_then_the_cluster(installed: Installed, kube: Kube, other: Kube) -> None:
     """A namespace with held pods goes while the operator is down; `helm uninstall` lets every held pod go, leaves alone what runs, and leaves only the CRD and its trees."""
     trees(other)
     installed.operator.kill()
@@ -126,7 +126,7 @@ def test_leaving_a_namespace_and_then_the_cluster(installed: Installed, kube: Ku
     kube.run("delete", "suptree", "shop", "--cascade=foreground", "--timeout=60s")
 
 
-def test_the_crd_may_go_first(installed: Installed, kube: Kube) -> None:
+def test_c67_the_crd_may_go_first(installed: Installed, kube: Kube) -> None:
     """When the CRD is deleted, and all trees with it, the operator lets every held pod go; then the release can be uninstalled."""
     running = trees(kube)
     kube.run("delete", "crd", "supervisiontrees.suptree.dev", "--timeout=60s")
@@ -137,7 +137,7 @@ def test_the_crd_may_go_first(installed: Installed, kube: Kube) -> None:
     assert finalizers(kube) == []
 
 
-def test_leaving_by_hand(installed: Installed, kube: Kube) -> None:
+def test_c67_leaving_by_hand(installed: Installed, kube: Kube) -> None:
     """Without operator, CRD and job, the commands of docs/uninstall.md let every held pod go and leave nothing behind."""
     running = trees(kube)
     installed.operator.kill()
