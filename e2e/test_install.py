@@ -4,9 +4,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from e2e.lib import check, crash, rights
 from e2e.lib.installation import NAMESPACE, RELEASE, Installation, installation
+from e2e.lib.installed import left_behind
 from e2e.lib.kube import Kube, eventually, wait_condition, wait_history, wait_ready
 from e2e.lib.recorder import Recorder
 from e2e.lib.target import ROOT
@@ -132,3 +134,24 @@ def test_an_upgrade_restarts_nobody(installed: Installation, shop: Kube) -> None
         check.counted_once(wait_history(shop, "shop", 1))
         wait_ready(shop, "shop")
         check.replaced_once(recorder, before)
+
+
+def test_helm_uninstall_lets_every_pod_go_and_leaves_nothing(installed: Installation, shop: Kube) -> None:
+    """The job of `helm uninstall` runs in the image: afterwards nothing is held, workloads run, only the CRD is left, and the job used every right that it had."""
+    shop.patch("suptree", "shop", {"spec": {"intensity": 0, "onExhausted": "Hold"}})
+    wait_ready(shop, "shop")
+    crash.end(shop, "db-0")
+    wait_condition(shop, "shop", "Stalled", "True", "Held")
+    eventually(lambda: len(shop.held()) == len(("db", "web")), "both children are held")
+    roles = [it for it in yaml.safe_load_all(installed.helm("get hooks")) if it["kind"] in {"Role", "ClusterRole"}]
+    installed.helm("uninstall", "--wait", "--timeout=180s")
+    for it in ("statefulset/db", "deployment/web"):
+        shop.run("rollout", "status", it, "--timeout=60s")
+    check.none_held(shop)
+    eventually(lambda: not installed.kube.list("pods"), "neither operator nor job is left")
+    assert left_behind(shop) == {("CustomResourceDefinition", "supervisiontrees.suptree.dev")}
+    assert installed.target.audit_log is not None
+    entries = [*rights.requests(installed.target.audit_log, f"{ACCOUNT}-uninstall")]
+    granted = rights.of_rules(rule for role in roles for rule in role["rules"])
+    assert rights.refused(entries) == set()
+    assert sorted(map(str, granted - rights.used(entries))) == [], "the job may do what it does not"

@@ -40,13 +40,13 @@ class Installation:
         }
 
     def helm(self, action: str, *arguments: str, **values: object) -> str:
-        """Run `helm install`, `upgrade` or `uninstall`, with these values beside those that this cluster needs.
+        """Run `helm install`, `upgrade` (with these values beside those that this cluster needs), or another command.
 
         Raises:
             AssertionError: It failed; with what it said, and what became of the operator's pod.
         """
-        command = [self.target.helm, action, RELEASE, "--namespace", NAMESPACE, *arguments]
-        if action != "uninstall":
+        command = [self.target.helm, *action.split(), RELEASE, "--namespace", NAMESPACE, *arguments]
+        if action in {"install", "upgrade"}:
             command += [CHART, "--values", "-"]
         given = json.dumps(self.values | values)
         done = subprocess.run(command, input=given, capture_output=True, text=True, env=self.kube.env, check=False)
