@@ -167,7 +167,7 @@ class Cluster:
 
     def components(self) -> dict[str, Process]:
         """Give every component that runs now, by name; pids are those that this process sees."""
-        inner = self._inner()
+        inner = self.first_process()
         found = {}
         for child in inner.children() if inner else ():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -175,7 +175,8 @@ class Cluster:
                 found[program] = child
         return {name: found[name] for name in self.spec.components if name in found}
 
-    def _inner(self) -> Process | None:
+    def first_process(self) -> Process | None:
+        """Give the process under which everything of the cluster runs, containers too."""
         if not self.spec.isolated:
             return self._keeper
         return next(iter(self._keeper.children()), None)
@@ -189,7 +190,7 @@ class Cluster:
         self._end(keep_logs=False)
 
     def _end(self, *, keep_logs: bool) -> None:
-        inner = self._inner()
+        inner = self.first_process()
         if inner:
             inner.send(signal.SIGTERM)
         if not self._keeper.wait(_GRACE if inner else 0):

@@ -136,6 +136,8 @@ def _kubelet_config(spec: Spec) -> str:
         "makeIPTablesUtilChains": False,
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {},
+        # As with version 1 of cgroups: the kernel kills one process, and the container may live on.
+        "singleProcessOOMKill": True,
         "resolvConf": "/dev/null",
         "clusterDNS": [HOST],  # there is none; without a name for it every pod gets a warning Event
         "clusterDomain": "cluster.local",
