@@ -208,7 +208,7 @@ def test_the_api_server_takes_every_example(target: Target, operator: Operator, 
 
 
 def test_every_example_has_a_story() -> None:
-    """No example is untried; the shop is the demo's, and any-kind has a file of its own (test_scale.py)."""
-    assert {story.example for story in STORIES} | {"shop", "any-kind"} == {
+    """No example is untried; the shop is the demo's, any-kind and zammad have files of their own (test_scale.py, test_recreate.py)."""
+    assert {story.example for story in STORIES} | {"shop", "any-kind", "zammad"} == {
         path.stem for path in EXAMPLES.glob("*.yaml")
     }

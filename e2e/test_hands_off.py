@@ -80,17 +80,18 @@ def test_observe_decides_and_touches_nothing(real: Kube, recorder: Recorder) -> 
     assert recorder.held() == []
 
 
-def test_what_is_not_supported_yet_is_refused_by_name(real: Kube, recorder: Recorder) -> None:
-    """What this version does not obey is named in the condition Accepted, and the tree then touches nothing."""
+def test_a_job_is_refused_by_name_when_jobs_may_not_be_created(real: Kube, recorder: Recorder) -> None:
+    """A tree with a Job is not accepted unless recreate.enabled is set: the condition names it, and nothing is touched."""
     job = {"name": "job", "targetRef": {"apiVersion": "batch/v1", "kind": "Job", "name": "job"}}
     real.apply(
         tree("shop", child("Deployment", "db"), child("Deployment", "web"), job, strategy="OneForAll"),
         workload("Deployment", "db"),
         workload("Deployment", "web"),
     )
-    status = wait_condition(real, "shop", "Accepted", "False", "NotYetSupported")
+    status = wait_condition(real, "shop", "Accepted", "False", "RecreateDisabled")
     said = next(it["message"] for it in status["conditions"] if it["type"] == "Accepted")
-    assert "spec.children[2].targetRef.kind" in said
+    assert "job (Job job)" in said
+    assert "recreate.enabled" in said
     real.run("rollout", "status", "deployment/db", "--timeout=60s")
     real.run("rollout", "status", "deployment/web", "--timeout=60s")
     before = check.census(recorder, "db", "web")

@@ -106,7 +106,7 @@ def test_the_table_of_conditions(facts: dict[str, Any], type_: str, expected: st
     [
         pytest.param({}, id="all is well"),
         pytest.param({"given_up": (Reason.SHUT_DOWN, "why")}, id="handed up"),
-        pytest.param({"refusal": Reason.NOT_YET_SUPPORTED, "refusal_message": "why", "spec": None}, id="refused"),
+        pytest.param({"refusal": Reason.RECREATE_DISABLED, "refusal_message": "why", "spec": None}, id="refused"),
         pytest.param(
             {"operation": operation(), "operation_message": "why", "children": children(*State)}, id="at work"
         ),

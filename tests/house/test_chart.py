@@ -30,14 +30,18 @@ WITH_RULES = ("_helpers.tpl", "rbac.yaml", "leader-election.yaml")
 _RULE = re.compile(r"^- apiGroups: .*\n(?:  .*\n)+", re.MULTILINE)
 
 
-def rules(*templates: str) -> list[Json]:
-    """Give the rules of these templates."""
-    texts = (_HELM.sub("NAME", text) for name in templates for text in _RULE.findall(TEMPLATES[name]))
+def rules(*templates: str, without: re.Pattern[str] | None = None) -> list[Json]:
+    """Give the rules of these templates, without those in the parts that are left out."""
+    parts = (without.sub("", TEMPLATES[name]) if without else TEMPLATES[name] for name in templates)
+    texts = (_HELM.sub("NAME", text) for part in parts for text in _RULE.findall(part))
     return [rule for text in texts for rule in yaml.safe_load(text)]
 
 
 RULES = rules(*WITH_RULES)
 HOOK_RULES = rules("uninstall-hook.yaml")
+_ONLY_WITH_RECREATE = re.compile(r"\{\{- if \.Values\.recreate\.enabled \}\}.*?\{\{- end \}\}", re.DOTALL)
+ALWAYS = rules(*WITH_RULES, without=_ONLY_WITH_RECREATE)
+"""The rules of a chart whose recreate.enabled is not set."""
 
 
 def test_the_crd_is_current() -> None:
@@ -125,14 +129,26 @@ def test_no_right_is_wider_than_needed(rule: Json) -> None:
 
 
 def test_the_operator_creates_no_pods() -> None:
-    """The operator may delete pods and lift gates; making pods is their controllers' business."""
-    verbs = {verb for rule in RULES if "pods" in rule["resources"] for verb in rule["verbs"]}
+    """The operator may delete pods and lift gates; making pods is their controllers' business, unless recreate.enabled is set."""
+    verbs = {verb for rule in ALWAYS if "pods" in rule["resources"] for verb in rule["verbs"]}
     assert verbs == {"list", "watch", "patch", "delete"}
+
+
+def test_recreate_gives_these_rights_and_no_others() -> None:
+    """With recreate.enabled the operator may create Pods and Jobs, delete Jobs, and keep ControllerRevisions; no more."""
+    more = {(resource, *rule["verbs"]) for rule in RULES if rule not in ALWAYS for resource in rule["resources"]}
+    assert more == {
+        ("pods", "get", "create"),
+        ("jobs", "get", "list", "watch", "create", "delete"),
+        ("controllerrevisions", "list", "create", "patch", "delete"),
+    }
+    assert VALUES["recreate"]["enabled"] is False
+    assert parser().parse_args(["--all-namespaces"]).recreate is False
 
 
 def test_workloads_are_only_read() -> None:
     """The operator cannot change a Deployment, StatefulSet, DaemonSet or ReplicaSet."""
-    verbs = {verb for rule in RULES if "apps" in rule["apiGroups"] for verb in rule["verbs"]}
+    verbs = {verb for rule in ALWAYS if "apps" in rule["apiGroups"] for verb in rule["verbs"]}
     assert verbs == {"get", "list", "watch"}
 
 

@@ -62,7 +62,7 @@ true
 {{- end -}}
 {{- end -}}
 
-{{/* What the operator does in a namespace, and nothing else; each verb has its reason in docs/security.md. Pods are never created; their controllers do that. */}}
+{{/* What the operator does in a namespace, and nothing else; each verb has its reason in docs/security.md. Unless recreate.enabled is set, only the index and Events are created. */}}
 {{- define "suptree.rules" -}}
 - apiGroups: [suptree.dev]
   resources: [supervisiontrees]
@@ -91,6 +91,18 @@ true
   resources: [configmaps]
   resourceNames: [suptree-index]
   verbs: [patch, delete]
+{{- if .Values.recreate.enabled }}
+# Jobs and bare Pods do not come back by themselves. Their manifests are kept in ControllerRevisions of the tree.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, create]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [apps]
+  resources: [controllerrevisions]
+  verbs: [list, create, patch, delete]
+{{- end }}
 {{- range .Values.scaleKinds }}
 {{ toYaml (list (dict "apiGroups" (list .apiGroup) "resources" (list (printf "%s/scale" .resource)) "verbs" (list "get"))) }}
 {{- end }}

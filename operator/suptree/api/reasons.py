@@ -37,9 +37,9 @@ class Reason(Word):
     # The spec
     ACCEPTED = "Accepted", "the spec is valid and everything in it is supported."
     INVALID = "Invalid", "the spec breaks a rule that the API server did not check; the message names field and rule."
-    NOT_YET_SUPPORTED = (
-        "NotYetSupported",
-        "the spec uses a field whose behaviour this version does not have; the message names it.",
+    RECREATE_DISABLED = (
+        "RecreateDisabled",
+        "a child is a Job or bare Pod, which does not come back by itself; set recreate.enabled in the chart.",
     )
     NOT_ACCEPTED = "NotAccepted", "the spec is not accepted, so the tree does not act; see the condition Accepted."
 
@@ -58,10 +58,6 @@ class Reason(Word):
     TWO_PARENTS = "TwoParents", "another tree names this tree as a child; the older parent keeps it."
     CLAIMED_BY_OTHER_TREE = "ClaimedByOtherTree", "pods of a child belong to an older tree, which the message names."
     CHILDREN_OVERLAP = "ChildrenOverlap", "two children of this tree claim the same pods."
-    RECREATE_DISABLED = (
-        "RecreateDisabled",
-        "a child is a Job or bare Pod, which does not come back by itself; set recreate.enabled in the chart.",
-    )
     UNRESOLVED = "Unresolved", "a child is not resolved, so the tree does not act; see the condition ResolvedRefs."
 
     # How the tree is
@@ -87,6 +83,10 @@ class Reason(Word):
     SUPERSEDED = "Superseded", "a restart gave way to another failure, a change of the spec or a reset."
     RESTART_REFUSED = "RestartRefused", "a restart was due, but the budget is spent."
     WOULD_RESTART = "WouldRestart", "with spec.mode Enforce this would have been a restart."
+    MANIFEST_MISSING = (
+        "ManifestMissing",
+        "a Job or bare Pod is to be created again and its manifest is gone; the message says which to apply.",
+    )
     STUCK_TERMINATING = "StuckTerminating", "a pod that was to stop does not go; the message names it and its node."
 
     # Giving up
@@ -118,6 +118,7 @@ CONDITION_REASONS: dict[ConditionType, tuple[Reason, ...]] = {
         Reason.CHILDREN_NOT_UP,
         Reason.CHILD_CANNOT_START,
         Reason.STUCK_TERMINATING,
+        Reason.MANIFEST_MISSING,
         Reason.NOT_ACCEPTED,
         Reason.UNRESOLVED,
         Reason.SUSPENDED,
@@ -130,13 +131,14 @@ CONDITION_REASONS: dict[ConditionType, tuple[Reason, ...]] = {
         Reason.QUEUED,
         Reason.RESTARTING,
         Reason.STUCK_TERMINATING,
+        Reason.MANIFEST_MISSING,
         Reason.SUSPENDED,
         Reason.OBSERVING,
         Reason.NOT_ACCEPTED,
         *_GIVEN_UP,
     ),
     ConditionType.STALLED: (Reason.NOT_STALLED, *_GIVEN_UP),
-    ConditionType.ACCEPTED: (Reason.ACCEPTED, Reason.INVALID, Reason.NOT_YET_SUPPORTED),
+    ConditionType.ACCEPTED: (Reason.ACCEPTED, Reason.INVALID, Reason.RECREATE_DISABLED),
     ConditionType.RESOLVED_REFS: (
         Reason.RESOLVED,
         Reason.CHILD_MISSING,
@@ -146,7 +148,6 @@ CONDITION_REASONS: dict[ConditionType, tuple[Reason, ...]] = {
         Reason.TWO_PARENTS,
         Reason.CLAIMED_BY_OTHER_TREE,
         Reason.CHILDREN_OVERLAP,
-        Reason.RECREATE_DISABLED,
         Reason.NOT_ACCEPTED,
     ),
     ConditionType.BUDGET_REACHABLE: (Reason.BUDGET_IN_REACH, Reason.BACKOFF_TOO_SLOW, Reason.RESTART_TOO_SLOW),
@@ -156,7 +157,7 @@ CONDITION_REASONS: dict[ConditionType, tuple[Reason, ...]] = {
 
 EVENT_REASONS: tuple[Reason, ...] = (
     Reason.INVALID,
-    Reason.NOT_YET_SUPPORTED,
+    Reason.RECREATE_DISABLED,
     Reason.CHILD_MISSING,
     Reason.CLAIMED_BY_OTHER_TREE,
     Reason.CHILD_CANNOT_START,
@@ -168,6 +169,7 @@ EVENT_REASONS: tuple[Reason, ...] = (
     Reason.RESTART_REFUSED,
     Reason.WOULD_RESTART,
     Reason.STUCK_TERMINATING,
+    Reason.MANIFEST_MISSING,
     Reason.BUDGET_EXHAUSTED,
     Reason.DISRUPTION_STORM,
     Reason.PARKED,

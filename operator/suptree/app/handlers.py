@@ -22,6 +22,8 @@ def register(registry: kopf.OperatorRegistry, hub: Hub) -> None:
     _register_trees(registry, hub)
     for plural, kind in WORKLOADS.items():
         _register_workload(registry, hub, plural, kind)
+    if hub.recreates:
+        _register_jobs(registry, hub)
 
 
 def _register_pods(registry: kopf.OperatorRegistry, hub: Hub) -> None:
@@ -51,3 +53,12 @@ def _register_workload(registry: kopf.OperatorRegistry, hub: Hub, plural: str, k
             hub.drop_workload(kind, body)
         else:
             hub.store_workload(kind, body)
+
+
+def _register_jobs(registry: kopf.OperatorRegistry, hub: Hub) -> None:
+    @kopf.on.event("batch", "v1", "jobs", registry=registry)
+    async def job_event(type: str, body: kopf.Body, **_: object) -> None:  # noqa: A002 - kopf's name
+        if type == DELETED:
+            hub.drop_job(body)
+        else:
+            hub.store_job(body)

@@ -12,8 +12,9 @@ from suptree.app.gate import Gate
 from suptree.app.loop import TreeLoop
 from suptree.app.queue import Queue
 from suptree.app.scales import Scales
-from suptree.cluster.client import Api
 from suptree.cluster.family import children_of
+from suptree.cluster.jobs import job_of
+from suptree.cluster.objects import ObjectApi
 from suptree.cluster.situation import Release
 from suptree.cluster.store import Store
 from suptree.cluster.trees import Tree, tree_of
@@ -28,14 +29,23 @@ Raw = Mapping[str, Any]
 class Hub:
     """The operator's memory and its loops, one a tree."""
 
-    def __init__(self, api: Api, may_call: Callable[[], bool] = lambda: True, max_restarts: int = 0) -> None:
+    def __init__(
+        self,
+        api: ObjectApi,
+        may_call: Callable[[], bool] = lambda: True,
+        max_restarts: int = 0,
+        *,
+        recreates: bool = False,
+    ) -> None:
         """Start with nothing.
 
         Args:
             api: The calls.
             may_call: Whether this process may act now; asked before each call.
             max_restarts: How many restarts may be under way in the cluster at once; 0 for any number.
+            recreates: Whether Jobs and bare Pods may be created again.
         """
+        self.recreates = recreates
         self.api = api
         self.store = Store()
         self.calls = Calls(may_call)
@@ -139,9 +149,21 @@ class Hub:
         self.store.namespace(meta["namespace"]).drop_workload(kind, meta["name"], meta["uid"])
         self._wake_all(meta["namespace"])
 
+    def store_job(self, raw: Raw) -> None:
+        """Remember a Job."""
+        it = job_of(raw)
+        if self.store.namespace(it.namespace).put_job(it):
+            self._wake_all(it.namespace)
+
+    def drop_job(self, raw: Raw) -> None:
+        """Forget a Job that is gone."""
+        meta = raw["metadata"]
+        self.store.namespace(meta["namespace"]).drop_job(meta["name"], meta["uid"])
+        self._wake_all(meta["namespace"])
+
     def store_tree(self, raw: Raw) -> None:
         """Remember a tree, unless the store knows a newer version of it: our own writes come back late."""
-        tree = tree_of(raw)
+        tree = tree_of(raw, recreates=self.recreates)
         namespace = self.store.namespace(tree.namespace)
         known = namespace.trees.get(tree.name)
         if known is not None and known.uid == tree.uid and int(known.version or 0) >= int(tree.version or 0):
@@ -183,6 +205,7 @@ class Hub:
                 scales=self.scales,
                 queue=self.queue,
                 on_written=self.wake_family,
+                recreates=self.recreates,
             )
             self._tasks[key] = asyncio.create_task(loop.run(), name=f"tree {namespace}/{name}")
             self._let_orphans_go(namespace)

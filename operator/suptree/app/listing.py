@@ -30,15 +30,20 @@ RESOURCES = ("api/v1 pods", f"apis/{GROUP}/{VERSION} {PLURAL}", *(f"apis/apps/v1
 _LOOK_AGAIN_SECONDS = 0.1
 
 
-async def wait_until_listed(api: Api, store: Store, namespaces: Sequence[str]) -> None:
+JOBS = "apis/batch/v1 jobs"
+"""Watched only when Jobs may be created."""
+
+
+async def wait_until_listed(api: Api, store: Store, namespaces: Sequence[str], more: Sequence[str] = ()) -> None:
     """Wait until the store knows every object of every kind that is watched.
 
     Args:
         api: The calls.
         store: What the watches have shown.
         namespaces: Those that are watched; none: all.
+        more: Further resources that are watched.
     """
-    for resource in RESOURCES:
+    for resource in (*RESOURCES, *more):
         for namespace in namespaces or [""]:
             await _wait_for(api, store, resource, namespace)
 

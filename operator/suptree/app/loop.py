@@ -15,12 +15,14 @@ from suptree.app import metrics
 from suptree.app.calls import Calls, pause
 from suptree.app.gate import Gate
 from suptree.app.queue import Queue
+from suptree.app.recreation import KINDS, Recreation
 from suptree.app.scales import Scales
 from suptree.cluster.children import resolve_all, strays
-from suptree.cluster.client import CONFLICT, NOT_FOUND, Api, ApiError
+from suptree.cluster.client import CONFLICT, NOT_FOUND, ApiError
 from suptree.cluster.family import parent
 from suptree.cluster.labels import matches
 from suptree.cluster.memory import decode, short_uid
+from suptree.cluster.objects import ObjectApi
 from suptree.cluster.reconcile import decide
 from suptree.cluster.scales import scale_refs
 from suptree.cluster.situation import Delete, Notice, Plan, Release, Situation
@@ -52,12 +54,13 @@ class TreeLoop:
         key: tuple[str, str],
         store: Store,
         *,
-        api: Api,
+        api: ObjectApi,
         calls: Calls,
         gate: Gate,
         scales: Scales,
         queue: Queue,
         on_written: Callable[[Tree], None],
+        recreates: bool,
     ) -> None:
         self.key = key
         self._on_written = on_written
@@ -67,6 +70,8 @@ class TreeLoop:
         self._gate = gate
         self._scales = scales
         self._queue = queue
+        self._recreates = recreates
+        self._recreation = Recreation(key[0], self._namespace, api, calls, self.wake)
         self._woken = asyncio.Event()
         self._woken.set()
         self._selectors: tuple[LabelSelector, ...] = ()
@@ -105,6 +110,7 @@ class TreeLoop:
     def is_concerned(self, pod: Pod) -> bool:
         """Tell whether the pod is, or was, one of the tree's."""
         mine = pod.labels.get(TREE_LABEL) == self.key[1]
+        mine = mine or self._recreation.is_concerned(pod.name)
         return mine or any(matches(selector, pod.labels) for selector in self._selectors)
 
     async def run(self) -> None:
@@ -151,6 +157,7 @@ class TreeLoop:
         self._refreshed = time.monotonic()
         try:
             await self._list_pods(self._selectors)
+            await self._recreation.refresh()
         except ApiError as error:
             logger.warning("%s/%s: cannot list pods: %s", *self.key, error)
 
@@ -198,6 +205,10 @@ class TreeLoop:
             # In a namespace that goes, pods are deleted before or after their controllers, in no order.
             self._is_namespace_going = self._is_namespace_going or await self._api.is_namespace_going(self.key[0])
             for owner in asked:
+                if owner.kind in KINDS:
+                    await self._recreation.confirm(owner)
+                    fresh.add(owner.uid)
+                    continue
                 raw = await self._api.get_workload(owner.kind, self.key[0], owner.name)
                 if raw is None or raw["metadata"]["uid"] != owner.uid:
                     self._namespace.drop_workload(owner.kind, owner.name, owner.uid)
@@ -217,7 +228,7 @@ class TreeLoop:
         now = round(time.time(), 6)
         return Situation(
             tree=tree if self._ahead is None else replace(tree, status=self._ahead),
-            children=views,
+            children=tuple(map(self._recreation.note, views)),
             controllers=self._namespace.controllers,
             now=now,
             jitter=random.random(),  # noqa: S311 - it spreads restarts, it guards nothing
@@ -265,7 +276,7 @@ class TreeLoop:
         return min(_LONGEST_DELAY_SECONDS, first * float(2 ** min(16, max(0, self._delays - prompt))))
 
     def _took(self, raw: Mapping[str, object]) -> None:
-        tree = tree_of(raw)
+        tree = tree_of(raw, recreates=self._recreates)
         self._namespace.put_tree(tree)
         self._on_written(tree)
         self._ahead, self._written, self._write_at = None, tree.status, None
@@ -295,7 +306,9 @@ class TreeLoop:
             seen = open_.get(view.name)
             ghosts = [pod for pod in view.ghosts if seen is not None and short_uid(pod.uid) in seen.pods]
             self._pods[view.name] = {pod.uid: pod for pod in (*view.pods, *ghosts)}
-        present = {pod.uid for view in situation.children for pod in view.pods}
+        leftovers = [pod for view in situation.children if view.bare for pod in view.bare.leftovers]
+        present = {pod.uid for pod in (*leftovers, *(pod for view in situation.children for pod in view.pods))}
+        self._recreation.remember(situation.children)
         self._called = {call for call in self._called if call[1] in present}
 
     def _act(self, tree: Tree, plan: Plan, woken_at: float) -> None:
@@ -303,6 +316,7 @@ class TreeLoop:
             self._once_a_pod("delete", delete, tree, woken_at)
         for release in plan.releases:
             self._once_a_pod("release", release, tree, woken_at)
+        self._recreation.act(tree, plan)
         if not tree.is_deleting:
             self._gate.set(*self.key, is_gated=plan.is_gated, selectors=plan.selectors)
         for notice in plan.notices:

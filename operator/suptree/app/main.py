@@ -25,11 +25,12 @@ from suptree.app.frugal import NoDiffBase, NoProgress
 from suptree.app.handlers import WATCHED, register
 from suptree.app.health import Health
 from suptree.app.hub import Hub
-from suptree.app.listing import wait_until_listed
+from suptree.app.listing import JOBS, wait_until_listed
 from suptree.app.options import parser
 from suptree.app.requests import counting
 from suptree.app.watches import Watches, session
-from suptree.cluster.client import PAGE, Api
+from suptree.cluster.client import PAGE
+from suptree.cluster.objects import ObjectApi
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ async def _configuration() -> Configuration:
     return configuration
 
 
-def _election(args: argparse.Namespace, api: Api) -> Election | None:
+def _election(args: argparse.Namespace, api: ObjectApi) -> Election | None:
     if not args.leader_elect:
         return None
     namespace = args.lease_namespace
@@ -85,14 +86,16 @@ def _election(args: argparse.Namespace, api: Api) -> Election | None:
 
 async def _run(args: argparse.Namespace) -> int:
     try:
-        api = Api(await _configuration(), USER_AGENT, [counting()])
+        api = ObjectApi(await _configuration(), USER_AGENT, [counting()])
     except ConfigException as error:
         sys.exit(f"suptree: no cluster to work with: {error}; set KUBECONFIG")
     if args.metrics_port:
         metrics.serve(args.metrics_port)
-    watches = Watches(WATCHED, args.namespace or [], args.watch_silence_seconds)
-    metrics.show_watch_ages(WATCHED, watches.ages)
-    operator = Operator(api, _election(args, api), args.max_simultaneous_restarts, args.namespace or [], watches)
+    watched = (*WATCHED, "jobs") if args.recreate else WATCHED
+    watches = Watches(watched, args.namespace or [], args.watch_silence_seconds)
+    metrics.show_watch_ages(watched, watches.ages)
+    restarts, namespaces = args.max_simultaneous_restarts, args.namespace or []
+    operator = Operator(api, _election(args, api), restarts, namespaces, watches, recreates=args.recreate)
     registry = kopf.OperatorRegistry()
     register(registry, operator.hub)
     operator.register(registry)
@@ -117,7 +120,14 @@ class Operator:
     """The life of the process."""
 
     def __init__(
-        self, api: Api, election: Election | None, max_restarts: int, namespaces: Sequence[str], watches: Watches
+        self,
+        api: ObjectApi,
+        election: Election | None,
+        max_restarts: int,
+        namespaces: Sequence[str],
+        watches: Watches,
+        *,
+        recreates: bool,
     ) -> None:
         self._api = api
         self._namespaces = namespaces
@@ -125,7 +135,8 @@ class Operator:
         self._login: tuple[kopf.ConnectionInfo, kopf.AiohttpSession] | None = None
         self._listing: asyncio.Task[None] | None = None
         self._election = election
-        self.hub = Hub(api, (lambda: election.is_sure) if election is not None else lambda: True, max_restarts)
+        may_call = (lambda: election.is_sure) if election is not None else lambda: True
+        self.hub = Hub(api, may_call, max_restarts, recreates=recreates)
         self.must_end = asyncio.Event()
         self.exit_code = 0
         self._campaign: asyncio.Task[None] | None = None
@@ -147,7 +158,8 @@ class Operator:
         logger.info("suptree %s has started", suptree.__version__)
 
     async def _list(self) -> None:
-        await wait_until_listed(self._api, self.hub.store, self._namespaces)
+        more = [JOBS] if self.hub.recreates else []
+        await wait_until_listed(self._api, self.hub.store, self._namespaces, more)
         self.hub.all_is_listed()
         logger.info("everything is listed")
 

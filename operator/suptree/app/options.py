@@ -29,6 +29,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help=f"how many group restarts may be under way in the cluster at once, 0 for any number (default: {MAX_RESTARTS})",
     )
+    it.add_argument(
+        "--recreate",
+        action="store_true",
+        help="let children be Jobs and bare Pods: they are created again in a restart (needs the right to create them)",
+    )
     it.add_argument("--verbose", action="store_true", help="log what the framework does, too")
     it.add_argument("--version", action="version", version=f"{NAME} {suptree.__version__}")
     it.add_argument(

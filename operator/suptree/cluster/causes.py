@@ -29,16 +29,18 @@ UNCOUNTED = frozenset({Cause.DISRUPTED, Cause.LOST, Cause.DELETED})
 _LOST_EXIT = 255
 NODE_GONE = "DeletionByPodGC"
 """Why Kubernetes' own garbage collector deletes a pod: its node does not exist any more, or is out of service."""
+_NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
 
 DEATH_RULES: tuple[tuple[str, Callable[[Pod, Death], bool], Cause | None], ...] = (
     ("the kernel ran out of memory, whatever the exit code", lambda _, d: d.reason == "OOMKilled", Cause.OOM_KILLED),
     ("an init container has done its work", lambda _, d: d.is_init and d.exit_code == 0, None),
     # It never ran: how long a start may take is for startTimeoutSeconds to say.
-    ("it could not be started", lambda _, d: d.reason in {"StartError", "ContainerCannotRun"}, None),
+    ("it is tried again", lambda pod, d: d.reason in _NEVER_RAN and pod.restart_policy != "Never", None),
     ("nobody knows how it ended", lambda _, d: d.reason == "ContainerStatusUnknown", Cause.LOST),
     ("its node went down", lambda _, d: d.exit_code == _LOST_EXIT and d.reason == "Unknown", Cause.LOST),
     ("its node is gone", lambda pod, _: pod.disruption == NODE_GONE, Cause.LOST),
     ("its pod was disrupted", lambda pod, _: pod.is_disrupted, Cause.DISRUPTED),
+    ("it never ran", lambda _, d: d.reason in _NEVER_RAN or not d.container, Cause.START_FAILED),
     ("it ended well", lambda _, d: d.exit_code == 0 and d.signal == 0, Cause.COMPLETED),
     ("anything else", lambda *_: True, Cause.CRASH),
 )

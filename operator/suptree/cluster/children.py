@@ -1,23 +1,25 @@
 """Which pods a child is, and what it is doing."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from suptree.api.child import Child, LabelSelector
+from suptree.api.child import Child, LabelSelector, TargetRef
 from suptree.api.outcomes import State
 from suptree.api.reasons import Reason
-from suptree.api.supported import TARGETS
+from suptree.api.status import SupervisionTreeStatus
+from suptree.api.supported import RECREATED, TARGETS
 from suptree.api.tree import KIND
+from suptree.cluster.bare import Bare, Objects, find, remembering
 from suptree.cluster.family import TreeView, tree_view, trouble
 from suptree.cluster.labels import matches, selector_of
-from suptree.cluster.memory import Replaced
+from suptree.cluster.memory import Replaced, Seen, decode, decode_replaced
 from suptree.cluster.scales import Scale, ScaleRef, Trouble
 from suptree.cluster.trees import Tree
 from suptree.cluster.views import Pod, Workload
 
 
-class World(Protocol):
+class World(Objects, Protocol):
     """What is known of one namespace."""
 
     def workload(self, kind: str, name: str) -> Workload | None:
@@ -38,8 +40,8 @@ class World(Protocol):
     def trees_by_name(self) -> Mapping[str, Tree]:
         """Return all trees."""
 
-    def older_claim(self, tree: str, pods: Iterable[Pod]) -> str:
-        """Return the name of an older tree that claims one of the pods; empty if none does."""
+    def older_claim(self, tree: str, pods: Iterable[Pod], target: tuple[str, str] | None = None) -> str:
+        """Return the name of an older tree that claims one of the pods, or that target; empty if none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,15 @@ class ChildView:
     """Pods that were there when it was last looked at, and are gone."""
     tree: TreeView | None = None
     """Of a child that is a tree."""
+    bare: Bare | None = None
+    """Of a child that is a Job or bare Pod."""
 
 
 def resolve(tree: str, child: Child, world: World) -> ChildView:
     """Find a child's pods."""
     view = _by_selector(child, world) if child.selector else _by_target(tree, child, world)
-    other = world.older_claim(tree, view.pods) if view.problem is None else ""
+    target = (str(view.bare.kind), view.bare.name) if view.bare else None
+    other = world.older_claim(tree, view.pods, target) if view.problem is None else ""
     if other:
         return ChildView(
             child.name,
@@ -100,6 +105,8 @@ def strays(tree: str, views: Iterable[ChildView], world: World) -> tuple[Pod, ..
 
 
 def _same_target(one: ChildView, other: ChildView) -> bool:
+    if one.bare is not None and other.bare is not None:
+        return one.bare.target == other.bare.target
     return one.workload is not None and other.workload is not None and one.workload.uid == other.workload.uid
 
 
@@ -134,11 +141,64 @@ def _by_scale(name: str, ref: ScaleRef, world: World) -> ChildView:
     return ChildView(name, found.selector, pods, found.replicas, generation=_generation(makers))
 
 
+def _by_bare(tree: str, child: Child, ref: TargetRef, world: World) -> ChildView:
+    it = world.trees_by_name().get(tree)
+    was = next((old.selector for old in it.status.children if old.name == child.name), None) if it else None
+    found, selector = find(child, ref, was, world)
+    owner = found.object.owner if found.object is not None else None
+    if owner is not None:
+        return ChildView(
+            child.name,
+            problem=Reason.INVALID_TARGET,
+            message=f"child {child.name}: {ref.kind} {ref.name} belongs to {owner.kind} {owner.name}, which makes another "
+            f"when it is gone; name that one in targetRef, or find the pods by selector",
+        )
+    wanted = found.job.pods_wanted if found.job is not None else 1
+    return ChildView(child.name, selector, found.pods, 0 if found.is_done else wanted, bare=found)
+
+
+def settled(views: Iterable[ChildView], before: SupervisionTreeStatus, fresh: frozenset[str]) -> tuple[ChildView, ...]:
+    """Return the views with what is remembered of Jobs and bare Pods: one that is not there may be done, or missing."""
+    old = {child.name: child for child in before.children}
+    return tuple(
+        _settled(
+            view,
+            view.bare,
+            decode(old[view.name].seen) if view.name in old else None,
+            replaced_in(before, view.name),
+            fresh,
+        )
+        if view.bare is not None
+        else view
+        for view in views
+    )
+
+
+def replaced_in(status: SupervisionTreeStatus, child: str) -> Replaced:
+    """Return what the operation in a status replaces of a child."""
+    text = ((status.operation.replacing if status.operation else None) or {}).get(child)
+    return decode_replaced(text) if text else Replaced()
+
+
+def _settled(view: ChildView, it: Bare, seen: Seen | None, replaced: Replaced, fresh: frozenset[str]) -> ChildView:
+    found = remembering(it, seen, replaced, fresh)
+    if found is not None:
+        return replace(view, bare=found, desired=0 if found.is_done else view.desired)
+    return ChildView(
+        view.name,
+        view.selector,
+        problem=Reason.CHILD_MISSING,
+        message=f"child {view.name}: {it.kind} {it.name} does not exist; create it or take the child out of the tree",
+    )
+
+
 def _by_target(tree: str, child: Child, world: World) -> ChildView:
     ref = child.target_ref
     assert ref is not None  # noqa: S101 - for the type checker; the CRD's rules say so
     if ref.kind == KIND:
         return _by_tree(tree, child.name, ref.name, world)
+    if (ref.api_version, ref.kind) in RECREATED:
+        return _by_bare(tree, child, ref, world)
     if (ref.api_version, ref.kind) not in TARGETS:
         return _by_scale(child.name, ScaleRef(ref.api_version, ref.kind, ref.name), world)
     workload = world.workload(ref.kind, ref.name)
@@ -160,16 +220,29 @@ def ready_pods(view: ChildView, replaced: Replaced) -> int:
     """Count the pods that are Ready and are to stay; a tree counts as one."""
     if view.tree is not None:
         return int(view.tree.is_ready)
+    if view.bare is not None:
+        return view.bare.ready_pods(replaced)
     return sum(pod.is_ready and not pod.is_deleting and not replaced.has(pod) for pod in view.pods)
 
 
+def is_nothing_ready(view: ChildView) -> bool:
+    """Tell whether a child that should run, or should have run to its end, has no Ready pod."""
+    if view.bare is not None and (view.bare.is_done or view.bare.is_suspended):
+        return False
+    return view.desired > 0 and ready_pods(view, Replaced()) == 0
+
+
 def is_up(view: ChildView, replaced: Replaced) -> bool:
-    """Tell whether all the pods that the child should have are Ready."""
+    """Tell whether all the pods that the child should have are Ready; a Job that may end is up when it is complete."""
+    if view.bare is not None:
+        return view.bare.is_up(replaced)
     return view.desired > 0 and ready_pods(view, replaced) >= view.desired
 
 
 def is_nothing_to_start(view: ChildView) -> bool:
     """Tell whether the order need not wait for the child: its target is not there, or wants no pods."""
+    if view.bare is not None:
+        return False
     return view.problem is not None or view.desired == 0 or (view.tree is not None and not view.tree.is_acting)
 
 
@@ -182,7 +255,10 @@ def observed_state(view: ChildView, was: State | None) -> State:
         return State.MISSING
     if view.tree is not None:
         return _state_of_tree(view.tree)
-    if view.desired == 0 and not view.pods:
+    state = view.bare.state(was) if view.bare is not None else None
+    if state is not None:
+        return state
+    if view.bare is None and view.desired == 0 and not view.pods:
         return State.SUSPENDED
     return _state_of_pods(view, was)
 
@@ -208,6 +284,8 @@ def obstacle(view: ChildView) -> str:
     for pod in view.pods:
         if pod.obstacle and not pod.is_deleting:
             return f"pod {pod.name}: {pod.obstacle}"
+    if view.bare is not None and view.bare.refusal and view.bare.object is None:
+        return f"{view.bare.kind} {view.bare.name} cannot be created: {view.bare.refusal}"
     top = view.workload
     return f"{top.kind} {top.name}: {top.obstacle}" if top is not None and top.obstacle else ""
 

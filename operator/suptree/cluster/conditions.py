@@ -29,6 +29,8 @@ class Facts:
     """Why children cannot start."""
     stuck: str = ""
     """Which pods should be gone and are not."""
+    unmade: str = ""
+    """Which Jobs and bare Pods are to be created again and cannot be."""
     operation: OperationStatus | None = None
     operation_message: str = ""
     is_queued: bool = False
@@ -89,6 +91,8 @@ def _ready(facts: Facts) -> Verdict:  # noqa: PLR0911 - a table of cases, the mo
     if facts.unresolved:
         return FALSE, Reason.UNRESOLVED, "; ".join(message for _, message in facts.unresolved)
     down = [f"{child.name} is {child.state}" for child in facts.children if child.state not in SETTLED]
+    if facts.unmade:
+        return FALSE, Reason.MANIFEST_MISSING, facts.unmade
     if facts.obstacles and down:
         return FALSE, Reason.CHILD_CANNOT_START, "; ".join(facts.obstacles)
     if down:
@@ -101,6 +105,8 @@ def _reconciling(facts: Facts) -> Verdict:
         return FALSE, Reason.IDLE, "no restart is under way"
     if facts.stuck:
         return TRUE, Reason.STUCK_TERMINATING, facts.stuck
+    if facts.unmade:
+        return TRUE, Reason.MANIFEST_MISSING, facts.unmade
     waiting = Reason.QUEUED if facts.is_queued else Reason.WAITING
     reason = waiting if facts.operation.stage is Stage.WAITING else Reason.RESTARTING
     return TRUE, reason, facts.operation_message

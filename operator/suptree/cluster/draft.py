@@ -10,6 +10,7 @@ from suptree.api.spec import SupervisionTreeSpec
 from suptree.api.status import SupervisionTreeStatus
 from suptree.cluster import narrate, record, report
 from suptree.cluster.causes import Exit
+from suptree.cluster.children import ChildView
 from suptree.cluster.ledger import Ledger
 from suptree.cluster.memory import Replaced, replaced
 from suptree.cluster.progress import Progress
@@ -58,7 +59,8 @@ class Draft:
                 if self.state.life(name) is Life.STOPPED:
                     self.state = self.state.with_life(name, Life.ALIVE)
         if op is not None and op.kind is Kind.SHUTDOWN and (before is None or before.kind is not Kind.SHUTDOWN):
-            self.work = record.Work(tuple(reversed(op.stop)), to_time(self.it.now))
+            bare = {name: it for name, it in self.work.replaced.items() if self.views[name].bare is not None}
+            self.work = record.Work(tuple(reversed(op.stop)), to_time(self.it.now), bare)
             self.replace(op.stop, spares_fresh=False)  # They would run on, and nobody is to start them.
         return decision
 
@@ -105,13 +107,15 @@ class Draft:
 
     def replace(self, members: Iterable[str], *, spares_fresh: bool = True) -> None:
         """Decide which pods are replaced: those that ever started a container; the others are fresh already."""
-        found = {
-            name: replaced(
-                [it for it in self.views[name].pods if not it.is_gated and not (it.is_fresh and spares_fresh)]
-            )
-            for name in members
-        }
+        found = {name: self._to_replace(self.views[name], spares_fresh=spares_fresh) for name in members}
         self.work = replace(self.work, replaced={**self.work.replaced, **found})
+
+    def _to_replace(self, view: ChildView, *, spares_fresh: bool) -> Replaced:
+        if view.bare is not None:
+            # One that was replaced before may have gone just now: it is ours to make again.
+            before = self.work.replaced.get(view.name, Replaced())
+            return before | replaced(view.bare.to_replace(spares_fresh=spares_fresh))
+        return replaced([it for it in view.pods if not it.is_gated and not (it.is_fresh and spares_fresh)])
 
     def progress(self) -> Progress:
         """Return how far the cluster is with the operation."""

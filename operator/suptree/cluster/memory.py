@@ -10,6 +10,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from typing import Protocol
 
 from suptree.cluster.views import Pod
 
@@ -21,6 +22,8 @@ GONE = "-"
 """Stands among a pod's deaths for its deletion."""
 LATE = "late"
 """Stands among a pod's deaths for a start that took too long, or for a zombie: judged once an attempt."""
+DONE, FAILED, REMOVED = "done", "failed", "removed"
+"""What is remembered of a Job or bare Pod: that it ended well, that it failed, that the tree removed it (or `GONE`)."""
 
 
 def short_uid(uid: str) -> str:
@@ -89,6 +92,13 @@ class Seen:
     digest: frozenset[str] = frozenset()
     """Of a large child: hashes of the deaths that were judged."""
 
+    object: str = ""
+    """Of a Job or bare Pod: its short UID."""
+    target: str = ""
+    """Kind and name of that object, with a slash between them."""
+    marks: frozenset[str] = frozenset()
+    """What is remembered of that object: `DONE`, `FAILED`, `REMOVED`, `GONE`."""
+
     def of(self, pod: Pod) -> Known | None:
         """Return what is remembered of the pod; None if it was not there before."""
         return self.pods.get(short_uid(pod.uid))
@@ -118,11 +128,15 @@ _FLAGS = {"r": "was_ready", "t": "had_success", "s": "is_starting", "f": "has_fa
 
 
 def encode(seen: Seen) -> str:
-    """Write the memory as `generation@dipped/paused^incident~hashes;pod,pod`, a pod as `uid.death.death+flags:attempt@since`."""
+    """Write the memory as `generation@dipped/paused^incident~hashes=object/kind/name/mark+mark;pod,pod`.
+
+    A pod is written as `uid.death.death+flags:attempt@since`.
+    """
     head = f"{seen.generation}" + (f"@{seen.dipped}" if seen.dipped is not None else "")
     head += f"/{seen.paused}" if seen.paused is not None else ""
     head += f"^{seen.incident}" if seen.incident else ""
     head += f"~{''.join(sorted(seen.digest))}" if seen.digest else ""
+    head += f"={seen.object}/{seen.target}/{'+'.join(sorted(seen.marks))}" if seen.object else ""
     return f"{head};{','.join(_encode(uid, known) for uid, known in sorted(seen.pods.items()))}"
 
 
@@ -140,6 +154,9 @@ def decode(text: str | None) -> Seen | None:
     if text is None:
         return None
     head, _, pods = text.partition(";")
+    head, _, object_ = head.partition("=")
+    object_, _, rest = object_.partition("/")
+    target, _, marks = rest.rpartition("/")
     head, _, hashes = head.partition("~")
     head, _, incident = head.partition("^")
     head, _, paused = head.partition("/")
@@ -151,6 +168,9 @@ def decode(text: str | None) -> Seen | None:
         paused=int(paused) if paused else None,
         incident=incident,
         digest=frozenset(hashes[at : at + _HASH] for at in range(0, len(hashes), _HASH)),
+        object=object_,
+        target=target,
+        marks=frozenset(filter(None, marks.split("+"))),
     )
 
 
@@ -171,26 +191,38 @@ def _decode(text: str) -> tuple[str, Known]:
     )
 
 
+class Dated(Protocol):
+    """A pod or a Job."""
+
+    @property
+    def uid(self) -> str:
+        """Its UID."""
+
+    @property
+    def created(self) -> str:
+        """When it was created, by the API server's clock."""
+
+
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """The pods of one child that an operation decided to replace. Nothing else is ever deleted."""
+    """The pods (or the Job) of one child that an operation decided to replace. Nothing else is ever deleted."""
 
     uids: frozenset[str] = frozenset()
     """Short UIDs."""
     newest: str = ""
     """When the youngest of them was created, by the API server's clock: a younger pod is not one of them."""
 
-    def has(self, pod: Pod) -> bool:
-        """Tell whether the pod is to be replaced."""
-        return pod.created <= self.newest and short_uid(pod.uid) in self.uids
+    def has(self, it: "Dated") -> bool:
+        """Tell whether the pod, or Job, is to be replaced."""
+        return it.created <= self.newest and short_uid(it.uid) in self.uids
 
     def __or__(self, other: "Replaced") -> "Replaced":
         """Return both decisions as one."""
         return Replaced(self.uids | other.uids, max(self.newest, other.newest))
 
 
-def replaced(pods: Collection[Pod]) -> Replaced:
-    """Return the decision to replace these pods."""
+def replaced(pods: "Collection[Dated]") -> Replaced:
+    """Return the decision to replace these pods, or Jobs."""
     return Replaced(frozenset(short_uid(pod.uid) for pod in pods), max((pod.created for pod in pods), default=""))
 
 

@@ -132,6 +132,14 @@ def held(tree: str, child: str, why: str) -> str:
     return f"held by SupervisionTree {tree} until it is {child}'s turn to start: {why}"
 
 
+def unmade(child: str, kind: str, name: str) -> str:
+    """Say which object cannot be created again, and what a person can do."""
+    return (
+        f"child {child}: {kind} {name} is to be created again, and the ControllerRevision that kept its manifest is gone; "
+        f"apply its manifest (kubectl apply), and the restart goes on"
+    )
+
+
 def stuck(pod: str, node: str) -> str:
     """Say which pod does not go, and what a person can do."""
     where = f" on node {node}" if node else ""

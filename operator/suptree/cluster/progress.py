@@ -5,15 +5,22 @@ from dataclasses import dataclass
 
 from suptree.api.child import Child
 from suptree.api.choices import Replacement
+from suptree.cluster.bare import Bare, BareKind
 from suptree.cluster.children import ChildView, is_nothing_to_start, is_up
-from suptree.cluster.memory import Replaced
+from suptree.cluster.memory import Replaced, short_uid
 from suptree.cluster.record import Work
-from suptree.cluster.situation import Delete, Release
+from suptree.cluster.situation import Create, Delete, Release, Remove, Target
 from suptree.cluster.views import Pod
 from suptree.core import effects as do
 from suptree.core import events
 from suptree.core.spec import Ordering, Supervisor
 from suptree.core.state import Kind, Life, State
+
+
+def target_of(child: str, bare: Bare) -> Target:
+    """Return the object that a child is."""
+    return Target(child, str(bare.kind), bare.name)
+
 
 STUCK_AFTER_SECONDS = 30
 """How long after its grace period a pod may take to go before it is called stuck."""
@@ -60,6 +67,8 @@ class Progress:
                 return events.Retry(name, self.now, jitter=self.jitter)
             case do.Stop(name) if not self.is_acting or self._has_stopped(name):
                 return events.Stopped(name)
+            case do.Start(name) if self._is_finished(name):
+                return events.Done(name)
             case do.Start(name) if not self.is_acting or self._has_started(name):
                 return events.Started(name)
         return None
@@ -72,17 +81,33 @@ class Progress:
         mine = self.replaced(name)
         if not mine.uids:
             return []
+        bare = self.views[name].bare
+        if bare is not None and bare.kind is BareKind.JOB:
+            pods = (*bare.pods, *bare.leftovers)
+            return [pod for pod in pods if pod.owner is not None and short_uid(pod.owner.uid) in mine.uids]
         return [pod for pod in self.views[name].pods if mine.has(pod)]
+
+    def _is_object_left(self, name: str) -> bool:
+        bare = self.views[name].bare
+        return bare is not None and bare.object is not None and self.replaced(name).has(bare.object)
+
+    def _is_finished(self, name: str) -> bool:
+        bare = self.views[name].bare
+        return bare is not None and bare.is_finished_besides(self.replaced(name))
 
     def _has_stopped(self, name: str) -> bool:
         if self._goes_one_by_one(name):
             return True  # Its pods are replaced where it stands in the start order.
         tree = self.views[name].tree
+        if self._is_object_left(name):
+            return False
         return not self._left(name) and (tree is None or not tree.is_acting or tree.is_down)
 
     def _goes_one_by_one(self, name: str) -> bool:
         op = self.state.operation
         is_restart = op is not None and op.kind is Kind.RESTART
+        if self.views[name].bare is not None:
+            return False  # There is only one.
         return is_restart and self.children[name].replacement is Replacement.ONE_BY_ONE
 
     def _has_started(self, name: str) -> bool:
@@ -91,7 +116,7 @@ class Progress:
             return False
         if is_nothing_to_start(view):
             return True
-        return is_up(view, self.replaced(name)) and not self._left(name)
+        return is_up(view, self.replaced(name)) and not self._left(name) and not self._is_object_left(name)
 
     def being_stopped(self) -> tuple[str, ...]:
         """Return the children that are being stopped now."""
@@ -114,9 +139,34 @@ class Progress:
     def deletes(self) -> Iterable[Delete]:
         """Return the pods to delete, each with its child's grace period."""
         for name in (*self.being_stopped(), *self.being_started()) if self.is_acting else ():
+            bare, grace = self.views[name].bare, self.children[name].shutdown_seconds
+            if bare is not None:
+                yield from self._deletes_of_job(bare, name, grace)
+                continue
             for pod in self._next(name) if self._goes_one_by_one(name) else self._left(name):
                 if not pod.is_deleting:
-                    yield Delete(pod, self.children[name].shutdown_seconds)
+                    yield Delete(pod, grace)
+
+    def _deletes_of_job(self, bare: Bare, name: str, grace: int | None) -> Iterable[Delete]:
+        """Return the pods that a Job left behind: the garbage collector deletes them too, but knows no grace of ours."""
+        if bare.kind is BareKind.JOB and not self._is_object_left(name):
+            yield from (Delete(pod, grace) for pod in self._left(name) if not pod.is_deleting or grace is not None)
+
+    def removals(self) -> Iterable[Remove]:
+        """Return the Jobs and bare Pods to delete, each with its child's grace period."""
+        for name in (*self.being_stopped(), *self.being_started()) if self.is_acting else ():
+            bare = self.views[name].bare
+            if bare is None or bare.object is None or bare.object.is_deleting or not self._is_object_left(name):
+                continue
+            yield Remove(target_of(name, bare), bare.object.uid, self.children[name].shutdown_seconds)
+
+    def creations(self) -> Iterable[Create]:
+        """Return the Jobs and bare Pods to create: it is their turn to start, and they are not there."""
+        op = self.state.operation
+        for name in self.being_started() if self.is_acting and op is not None else ():
+            bare = self.views[name].bare
+            if bare is not None and bare.object is None and not self._left(name):
+                yield Create(target_of(name, bare), op.id if op is not None else 0)
 
     def _next(self, name: str) -> list[Pod]:
         """Return the one pod of a child that goes one by one: the next when all the others are Ready.

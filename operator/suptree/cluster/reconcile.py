@@ -7,7 +7,7 @@ and only then is it said what to persist and, after that, what to do.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from suptree.api.choices import FailureAction
+from suptree.api.choices import FailureAction, RestartType
 from suptree.api.model import from_time, to_time
 from suptree.api.outcomes import Cause
 from suptree.api.reasons import EventType, Reason
@@ -15,14 +15,16 @@ from suptree.api.spec import SupervisionTreeSpec
 from suptree.api.status import LastExit, SupervisionTreeStatus
 from suptree.cluster import narrate, record, report
 from suptree.cluster.advice import advise_at, in_turn
+from suptree.cluster.bare_exits import judge_bare
 from suptree.cluster.causes import IN_PLACE, Exit
-from suptree.cluster.children import ChildView, is_up, ready_pods
+from suptree.cluster.children import ChildView, is_nothing_ready, is_up, replaced_in, settled
 from suptree.cluster.draft import Draft
 from suptree.cluster.exits import Evidence, Judgement, judge, judge_tree
+from suptree.cluster.jobs import Job
 from suptree.cluster.memory import Replaced, decode, encode
 from suptree.cluster.orders import obey, reset
-from suptree.cluster.progress import Progress
-from suptree.cluster.situation import Notice, Plan, Release, Situation
+from suptree.cluster.progress import Progress, target_of
+from suptree.cluster.situation import Create, Notice, Plan, Release, Save, Situation
 from suptree.cluster.views import Owner, Pod
 from suptree.core import budget, events
 from suptree.core.effects import is_starting, is_under_way
@@ -39,6 +41,8 @@ _TELL_HELD_AFTER_SECONDS = 30
 def decide(it: Situation) -> Plan:
     """Decide what to persist about a tree, and what then to do."""
     tree = it.tree
+    is_mine = tree.status.uid == tree.uid
+    it = replace(it, children=settled(it.children, tree.status if is_mine else SupervisionTreeStatus(), it.fresh))
     strays = tuple(Release(pod, None) for pod in it.strays)
     gated = strays + tuple(
         Release(pod, None) for view in it.children for pod in view.pods if pod.is_gated and not pod.is_deleting
@@ -46,13 +50,19 @@ def decide(it: Situation) -> Plan:
     if tree.is_deleting or it.is_namespace_going:
         return Plan(tree.status, releases=gated)
     # A restored tree (status of another UID) starts afresh: nothing that the old one left undone is done now.
-    is_mine = tree.status.uid == tree.uid
     before = tree.status if is_mine else SupervisionTreeStatus(uid=tree.uid, reset=tree.reset)
     if tree.spec is None or tree.refusal is not None or tree.spec.suspend:
-        return Plan(report.hands_off(it, before), releases=gated)
+        return Plan(report.hands_off(it, before), releases=gated, creations=tuple(_left_undone(it, before)))
     plan = _Decision(it, tree.spec, before).plan()
     # A stray may belong to a child whose target is not there, or to another tree: then it is not for this one to let go.
     return plan if any(view.problem for view in it.children) else replace(plan, releases=plan.releases + strays)
+
+
+def _left_undone(it: Situation, before: SupervisionTreeStatus) -> Iterable[Create]:
+    """Return the Jobs and bare Pods that the tree has removed: nobody else makes them again, so they are not kept waiting."""
+    for view in it.children if it.tree.refusal is None else ():
+        if view.bare is not None and view.bare.is_ours(replaced_in(before, view.name)):
+            yield Create(target_of(view.name, view.bare), before.serial or 0)
 
 
 class _Decision(Draft):
@@ -78,7 +88,10 @@ class _Decision(Draft):
             status=report.status(self.it, self.spec, self.before, self._outcome()),
             deletes=tuple(progress.deletes()),
             releases=tuple(progress.releases()),
-            notices=(*self.ledger.notices, *self._held_notices(progress)),
+            saves=tuple(self._saves()),
+            removals=tuple(progress.removals()),
+            creations=tuple(progress.creations()),
+            notices=(*self.ledger.notices, *self._held_notices(progress), *self._unmade_notices(progress)),
             confirm=tuple(self.confirm),
             wake_at=self._wake_at(progress),
             selectors=tuple(view.selector for view in self.it.children if view.selector and view.problem is None),
@@ -109,23 +122,22 @@ class _Decision(Draft):
         if view.tree is not None:
             judgement = judge_tree(view.tree, seen)
         else:
-            judgement = judge(
-                Evidence(
-                    child=self.children[view.name],
-                    pods=view.pods,
-                    seen=seen,
-                    now=self.it.now,
-                    desired=view.desired,
-                    replaced=self.progress().replaced(view.name),
-                    is_restarting_in_place=self._is_restarting_in_place(view.name),
-                    dependency_is_down=self._dependency_is_down(view.name),
-                    workload=view.workload,
-                    generation=view.generation,
-                    controllers=self.it.controllers,
-                    fresh=self.it.fresh,
-                    ghosts=view.ghosts,
-                )
+            evidence = Evidence(
+                child=self.children[view.name],
+                pods=view.pods,
+                seen=seen,
+                now=self.it.now,
+                desired=view.desired,
+                replaced=self.progress().replaced(view.name),
+                is_restarting_in_place=self._is_restarting_in_place(view.name),
+                dependency_is_down=self._dependency_is_down(view.name),
+                workload=view.workload,
+                generation=view.generation,
+                controllers=self.it.controllers,
+                fresh=self.it.fresh,
+                ghosts=view.ghosts,
             )
+            judgement = judge(evidence) if view.bare is None else judge_bare(evidence, view.bare)
         self.seen[view.name] = encode(judgement.seen)
         self.confirm += judgement.confirm
         self.deadlines += [judgement.wake_at] if judgement.wake_at is not None else []
@@ -135,6 +147,8 @@ class _Decision(Draft):
             self._exited(view.name, judgement)
         elif self._runs_again(view):
             self.step(events.Started(view.name))
+        elif self._is_over(view):
+            self.step(events.Done(view.name))
         if judgement.abandoned and is_starting(self.sup, self.state.operation, view.name):
             # Nobody else restarts it: replaced as a part of the same restart.
             self.replace_pods(view.name, judgement.abandoned)
@@ -149,12 +163,28 @@ class _Decision(Draft):
             return False
         earlier = [child.name for child in self.spec.children]
         earlier = earlier[: earlier.index(name)]
-        return any(self.views[it].desired > 0 and ready_pods(self.views[it], Replaced()) == 0 for it in earlier)
+        return any(is_nothing_ready(self.views[it]) for it in earlier)
 
     def _runs_again(self, view: ChildView) -> bool:
         """Tell whether a child is back that nobody started: its own controller, or the kubelet, brings it back."""
         is_idle = not is_under_way(self.state.operation, view.name)
-        return is_idle and self.state.life(view.name) is not Life.ALIVE and is_up(view, Replaced())
+        is_back = is_up(view, Replaced()) if view.bare is None else view.bare.runs
+        return is_idle and self.state.life(view.name) is not Life.ALIVE and is_back
+
+    def _is_over(self, view: ChildView) -> bool:
+        """Tell whether a Job or bare Pod had ended well before the tree took notice: that is history, and no exit."""
+        is_idle = not is_under_way(self.state.operation, view.name)
+        ends = self.children[view.name].restart is not RestartType.PERMANENT
+        is_done = view.bare is not None and view.bare.is_done
+        return is_idle and is_done and ends and self.state.life(view.name) is Life.ALIVE
+
+    def _saves(self) -> Iterable[Save]:
+        """Return the Jobs and bare Pods whose manifests are to be kept: before anybody deletes them."""
+        for name, view in self.views.items() if self.is_acting else ():
+            found = view.bare.object if view.bare is not None else None
+            if view.bare is not None and found is not None and not found.is_deleting:
+                generation = found.generation if isinstance(found, Job) else 0
+                yield Save(target_of(name, view.bare), found.uid, generation)
 
     def _remember_exit(self, name: str, found: Exit) -> None:
         self.last_exits[name] = LastExit(
@@ -195,7 +225,10 @@ class _Decision(Draft):
 
     def _is_in_place(self, name: str, found: Exit) -> bool:
         """Tell whether the child is restarted already: by the kubelet, or by its own controller."""
-        return self._is_alone(name) and found.cause in IN_PLACE and self.views[name].tree is None
+        view = self.views[name]
+        if view.bare is not None:
+            return self._is_alone(name) and view.bare.comes_back(found)
+        return self._is_alone(name) and found.cause in IN_PLACE and view.tree is None
 
     def _feed(self, event: events.Event, found: Exit | None = None, failed: Iterable[Pod] = ()) -> None:
         """Give the core an event, and write down what it decides."""
@@ -207,7 +240,7 @@ class _Decision(Draft):
                 if not event.in_place:
                     self.take_turn()
                 if self._is_alone(event.child) and not event.in_place:
-                    self.replace_pods(event.child, failed)
+                    self._replace_alone(event.child, failed)
                 elif not event.in_place and self.is_active():
                     self.replace(decision.members)
             elif isinstance(decision, events.GaveUp):
@@ -217,6 +250,12 @@ class _Decision(Draft):
             self.take_turn()
             waiting = self.state.operation.stop if self.state.operation else ()
             self.replace(name for name in waiting if name not in self.work.replaced)
+
+    def _replace_alone(self, name: str, failed: Iterable[Pod]) -> None:
+        if self.views[name].bare is not None:
+            self.replace((name,), spares_fresh=False)
+        else:
+            self.replace_pods(name, failed)
 
     def _last_known(self, name: str) -> Exit:
         last = self.last_exits.get(name) or (self.old[name].last_exit if name in self.old else None)
@@ -249,6 +288,14 @@ class _Decision(Draft):
             if self.it.now - from_time(pod.created) >= _TELL_HELD_AFTER_SECONDS:
                 message = narrate.held(self.it.tree.name, name, why or "")
                 yield Notice(EventType.WARNING, Reason.HELD, message, f"held-{pod.uid}", pod)
+
+    def _unmade_notices(self, progress: Progress) -> Iterable[Notice]:
+        for it in progress.creations():
+            bare = self.views[it.target.child].bare
+            if bare is not None and bare.is_unmade:
+                message = narrate.unmade(it.target.child, it.target.kind, it.target.name)
+                key = f"{it.operation}-unmade-{it.target.child}"
+                yield Notice(EventType.WARNING, Reason.MANIFEST_MISSING, message, key)
 
     def _wake_at(self, progress: Progress) -> float | None:
         times = [*progress.deadlines(), *self.deadlines]

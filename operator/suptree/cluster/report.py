@@ -1,7 +1,7 @@
 """The status that a decision leaves behind."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from suptree.api import outcomes
 from suptree.api.choices import OnExhausted
@@ -20,10 +20,12 @@ from suptree.api.status import (
 )
 from suptree.cluster import narrate, record
 from suptree.cluster.advice import advise_at, in_turn
-from suptree.cluster.children import ChildView, observed_state, obstacle, ready_pods
+from suptree.cluster.bare_exits import judge_bare
+from suptree.cluster.children import ChildView, observed_state, obstacle, ready_pods, replaced_in
 from suptree.cluster.conditions import SETTLED, Facts, conditions
+from suptree.cluster.exits import Evidence
 from suptree.cluster.ledger import Ledger, way_out_of
-from suptree.cluster.memory import Replaced
+from suptree.cluster.memory import REMOVED, Replaced, encode
 from suptree.cluster.progress import Progress
 from suptree.cluster.reach import out_of_reach
 from suptree.cluster.situation import Situation
@@ -61,6 +63,7 @@ def status(
         unresolved=tuple((view.problem, view.message) for view in it.children if view.problem),
         obstacles=tuple(f"{view.name} cannot start ({why})" for view in it.children if (why := obstacle(view))),
         stuck="; ".join(narrate.stuck(pod.name, pod.node) for pod in progress.stuck()),
+        unmade="; ".join(_unmade(progress)),
         operation=operation,
         operation_message=operation_message(outcome),
         is_queued=progress.is_queued,
@@ -109,6 +112,7 @@ def hands_off(it: Situation, before: SupervisionTreeStatus) -> SupervisionTreeSt
             restarts=old[view.name].restarts if view.name in old else 0,
             last_exit=old[view.name].last_exit if view.name in old else None,
             selector=view.selector,
+            seen=_history(it, view),
         )
         for view in it.children
     )
@@ -146,6 +150,18 @@ def hands_off(it: Situation, before: SupervisionTreeStatus) -> SupervisionTreeSt
     )
 
 
+def _history(it: Situation, view: ChildView) -> str | None:
+    """Return what is remembered of a Job or bare Pod while nobody acts: that it is done, or to be created again."""
+    if view.bare is None or it.tree.spec is None:
+        return None
+    if view.bare.object is None and view.bare.seen is not None:
+        is_ours = view.bare.is_ours(replaced_in(it.tree.status, view.name))
+        seen = view.bare.seen
+        return encode(replace(seen, marks=seen.marks | {REMOVED}) if is_ours else seen)
+    child = next(child for child in it.tree.spec.children if child.name == view.name)
+    return encode(judge_bare(Evidence(child, view.pods, None, it.now), view.bare).seen)
+
+
 def way_out(spec: SupervisionTreeSpec, parent: Parent | None) -> narrate.WayOut:
     """Return what the tree does when its budget is spent."""
     if parent is not None:
@@ -166,6 +182,14 @@ def _given_up(it: Situation, spec: SupervisionTreeSpec, exhausted: Exhausted | N
         return None
     end = way_out_of(way_out(spec, it.parent), exhausted.reason)
     return end.reason, narrate.given_up(it.tree.name, exhausted.message or "", end)
+
+
+def _unmade(progress: Progress) -> Iterable[str]:
+    """Name what is to be created again and cannot be, since its manifest is gone."""
+    for it in progress.creations():
+        bare = progress.views[it.target.child].bare
+        if bare is not None and bare.is_unmade:
+            yield narrate.unmade(it.target.child, it.target.kind, it.target.name)
 
 
 def _notes(progress: Progress) -> Iterable[str]:
@@ -222,9 +246,13 @@ def _state(view: ChildView, was: State | None, progress: Progress) -> State:
     name = view.name
     if name in progress.being_stopped():
         return State.STOPPING
-    if name in progress.being_started():
+    bare = view.bare
+    if name in progress.being_started() and not (bare is not None and bare.is_suspended):
         return State.CANNOT_START if obstacle(view) else State.STARTING
-    if progress.state.life(name) in {Life.STOPPED, Life.REMOVED} and progress.is_held(name):
+    if bare is not None and bare.is_finished:
+        return State.COMPLETED
+    is_kept_down = progress.is_held(name) or (bare is not None and bare.object is None)
+    if progress.state.life(name) in {Life.STOPPED, Life.REMOVED} and is_kept_down:
         return State.HELD
     return observed_state(view, was)
 

@@ -68,12 +68,50 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """The Job or bare Pod that a child is."""
+
+    child: str
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Keep the manifest of that object, so that it can be created again."""
+
+    target: Target
+    uid: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Delete that object, and no other of the same name, after its manifest is kept."""
+
+    target: Target
+    uid: str
+    grace_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Create that object from the manifest that is kept, and stamp it with the operation that starts it."""
+
+    target: Target
+    operation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What to persist, and then to do."""
 
     status: SupervisionTreeStatus
     deletes: tuple[Delete, ...] = ()
     releases: tuple[Release, ...] = ()
+    saves: tuple[Save, ...] = ()
+    removals: tuple[Remove, ...] = ()
+    creations: tuple[Create, ...] = ()
     notices: tuple[Notice, ...] = ()
     confirm: tuple[Owner, ...] = ()
     """Controllers to read afresh; then decide again."""

@@ -11,6 +11,7 @@ from suptree.api.child import LabelSelector
 from suptree.api.reasons import TREE_LABEL
 from suptree.api.spec import SupervisionTreeSpec
 from suptree.api.supported import TARGETS
+from suptree.cluster.jobs import Job
 from suptree.cluster.labels import Pair, matches, pairs_of
 from suptree.cluster.scales import Scale, ScaleRef, Trouble, missing, scale_refs
 from suptree.cluster.trees import Tree
@@ -52,6 +53,7 @@ class Namespace:
     """What was read last of the objects whose kinds are not watched."""
     _by_pair: dict[Pair, dict[str, Pod]] = field(default_factory=dict)
     _workloads: dict[Target, Workload] = field(default_factory=dict)
+    _jobs: dict[str, Job] = field(default_factory=dict)
     _by_workload_uid: dict[str, Workload] = field(default_factory=dict)
     _claims: dict[str, Claim] = field(default_factory=dict)
 
@@ -101,6 +103,16 @@ class Namespace:
         found = {uid: pod for place in places for uid, pod in place.items()}
         return (pod for pod in found.values() if matches(selector, pod.labels))
 
+    def pod(self, name: str) -> Pod | None:
+        """Return the pod of that name; of two, the one that is not on its way out."""
+        found = [pod for pod in self.pods_by_uid.values() if pod.name == name]
+        return max(found, key=lambda pod: (not pod.is_deleting, pod.created), default=None)
+
+    def pods_of_job(self, name: str, selector: LabelSelector) -> tuple[Pod, ...]:
+        """Return the pods that any Job of that name has made."""
+        owner = ("Job", name)
+        return tuple(it for it in self.pods(selector) if it.owner and (it.owner.kind, it.owner.name) == owner)
+
     def held(self, tree: str) -> list[Pod]:
         """Return the pods with the tree's mark that wait to be released."""
         marked = self._by_pair.get((TREE_LABEL, tree), {}).values()
@@ -109,7 +121,31 @@ class Namespace:
     def knows(self, uid: str) -> bool:
         """Tell whether an object with that UID is remembered."""
         is_tree = any(tree.uid == uid for tree in self.trees.values())
-        return is_tree or uid in self.pods_by_uid or uid in self._by_workload_uid
+        return (
+            is_tree
+            or uid in self.pods_by_uid
+            or uid in self._by_workload_uid
+            or any(job.uid == uid for job in self._jobs.values())
+        )
+
+    # Jobs.
+
+    def put_job(self, it: Job) -> bool:
+        """Remember a Job; tell whether it has changed."""
+        old = self._jobs.get(it.name)
+        if old is not None and old.uid == it.uid and old.version > it.version:
+            return False
+        self._jobs[it.name] = it
+        return old is None or not _same(old, it)
+
+    def drop_job(self, name: str, uid: str) -> None:
+        """Forget a Job that is gone, unless another of the same name has taken its place."""
+        if name in self._jobs and self._jobs[name].uid == uid:
+            del self._jobs[name]
+
+    def job(self, name: str) -> Job | None:
+        """Return the Job of that name, if it exists."""
+        return self._jobs.get(name)
 
     # Workloads.
 
@@ -167,8 +203,8 @@ class Namespace:
         """Return all trees."""
         return self.trees
 
-    def older_claim(self, tree: str, pods: Iterable[Pod]) -> str:
-        """Return the name of an older tree that claims one of the pods; empty if none does."""
+    def older_claim(self, tree: str, pods: Iterable[Pod], target: Target | None = None) -> str:
+        """Return the name of an older tree that claims one of the pods, or that target; empty if none does."""
         mine = self._claims.get(tree)
         older = sorted(
             (it.seniority, name, it)
@@ -177,7 +213,7 @@ class Namespace:
         )
         if not older:
             return ""
-        targets = {target for pod in pods for target in self._targets_of(pod)}
+        targets = {found for pod in pods for found in self._targets_of(pod)} | ({target} if target else set())
         for _, name, it in older:
             selectors = (*it.selectors, *self._selectors_of(it.scales))
             if targets & it.targets or any(matches(sel, pod.labels) for sel in selectors for pod in pods):
@@ -189,7 +225,7 @@ class Namespace:
 
     def _targets_of(self, pod: Pod) -> list[Target]:
         if pod.owner is None:
-            return []
+            return [("Pod", pod.name)]
         found = [(pod.owner.kind, pod.owner.name)]
         owner = self._by_workload_uid.get(pod.owner.uid)
         if owner is not None and owner.owner is not None:
@@ -197,7 +233,7 @@ class Namespace:
         return found
 
 
-def _same(old: Pod | Workload, new: Pod | Workload) -> bool:
+def _same(old: Pod | Workload | Job, new: Pod | Workload | Job) -> bool:
     """Compare two views, leaving out the resource version."""
     return all(getattr(old, name) == getattr(new, name) for name in old.__slots__ if name != "version")
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from suptree.api.reasons import RESET_ANNOTATION, Reason
 from suptree.api.spec import SupervisionTreeSpec
 from suptree.api.status import SupervisionTreeStatus
-from suptree.api.supported import not_yet_supported
+from suptree.api.supported import recreated
 from suptree.api.tree import sentences
 from suptree.cluster.views import Raw
 
@@ -64,10 +64,15 @@ class Parent:
     """Whether it, or a tree above it, is restarting this tree: what happens in it is a part of that."""
 
 
-def tree_of(raw: Raw) -> Tree:
-    """Return the view of a SupervisionTree object. A status that cannot be read is treated as none."""
+def tree_of(raw: Raw, *, recreates: bool = True) -> Tree:
+    """Return the view of a SupervisionTree object. A status that cannot be read is treated as none.
+
+    Args:
+        raw: The object.
+        recreates: Whether Suptree may create Jobs and Pods; if not, a tree that has such children is refused.
+    """
     meta = raw["metadata"]
-    spec, refusal, message = _spec(raw.get("spec") or {})
+    spec, refusal, message = _spec(raw.get("spec") or {}, recreates=recreates)
     return Tree(
         namespace=meta["namespace"],
         name=meta["name"],
@@ -84,20 +89,23 @@ def tree_of(raw: Raw) -> Tree:
     )
 
 
-def _spec(raw: dict[str, Any]) -> tuple[SupervisionTreeSpec | None, Reason | None, str]:
+def _spec(raw: dict[str, Any], *, recreates: bool) -> tuple[SupervisionTreeSpec | None, Reason | None, str]:
     try:
         spec = SupervisionTreeSpec.model_validate(raw)
     except ValidationError as error:
         return None, Reason.INVALID, "; ".join(sentences(error, "spec"))
-    unsupported = not_yet_supported(spec)
-    if unsupported:
-        fields = ", ".join(unsupported)
-        return (
-            spec,
-            Reason.NOT_YET_SUPPORTED,
-            f"this version does not support {fields} yet; remove it to have the tree act",
-        )
+    found = [] if recreates else recreated(spec)
+    if found:
+        return spec, Reason.RECREATE_DISABLED, narrate_recreate_disabled(found)
     return spec, None, ""
+
+
+def narrate_recreate_disabled(children: list[str]) -> str:
+    """Say why a tree with Jobs or bare Pods does not act, and what to do."""
+    return (
+        f"Jobs and bare Pods do not come back by themselves, and Suptree may not create them: {', '.join(children)}; set "
+        f"recreate.enabled in the chart (the operator's --recreate), or take them out of the tree"
+    )
 
 
 def _status(raw: dict[str, Any]) -> SupervisionTreeStatus:

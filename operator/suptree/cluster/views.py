@@ -77,7 +77,8 @@ class Pod:
     is_cut_off: bool
     """Whether it is Not Ready only because its node does not answer: its containers were Ready when last heard of."""
     dead_restarts: int
-    """The restart count of a container that has died and does not run again yet; -1 when there is none."""
+    """The restart count of a container that has died and is to run again; -1 when there is none."""
+    restart_policy: str = "Always"
 
     @property
     def is_deleting(self) -> bool:
@@ -88,6 +89,17 @@ class Pod:
     def is_disrupted(self) -> bool:
         """Whether Kubernetes took it away: eviction, preemption, node shutdown, a node that is gone."""
         return bool(self.disruption)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all its containers have ended for good."""
+        return self.phase in {"Succeeded", "Failed"}
+
+    @property
+    def is_success(self) -> bool:
+        """Whether all its containers have ended well, and by themselves."""
+        ran_out = any(death.reason == "OOMKilled" for death in self.deaths)
+        return self.phase == "Succeeded" and not self.is_disrupted and not ran_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +140,14 @@ def pod_of(raw: Raw) -> Pod:
         name=meta["name"],
         version=int(meta.get("resourceVersion") or 0),
         labels=labels,
-        owner=_controller(meta),
+        owner=controller_of(meta),
         created=meta.get("creationTimestamp") or "",
         deletes_at=from_time(meta["deletionTimestamp"]) if meta.get("deletionTimestamp") else None,
         is_ready=_condition(status, "Ready") == "True" and status.get("phase") not in _OVER,
         is_gated=any(gate.get("name") == HOLD_GATE for gate in spec.get("schedulingGates") or ()),
         is_fresh=all(_never_started(container) for container in statuses),
         revision=next((labels[name] for name in _REVISION_LABELS if name in labels), ""),
-        deaths=_deaths(spec, status),
+        deaths=_deaths(meta, spec, status),
         obstacle=_obstacle(status, statuses),
         phase=intern(status.get("phase") or ""),
         disruption=_disruption(status),
@@ -145,7 +157,8 @@ def pod_of(raw: Raw) -> Pod:
         is_trying=any(_is_trying(container) for container in statuses),
         has_started=_have_started(status.get("containerStatuses") or ()),
         is_cut_off=_is_cut_off(status),
-        dead_restarts=max(map(_dead_restarts, status.get("containerStatuses") or ()), default=-1),
+        dead_restarts=max((_dead_restarts(spec, it) for it in status.get("containerStatuses") or ()), default=-1),
+        restart_policy=intern(spec.get("restartPolicy") or "Always"),
     )
 
 
@@ -166,7 +179,7 @@ def workload_of(kind: str, raw: Raw) -> Workload:
         first_ordinal=int((spec.get("ordinals") or {}).get("start") or 0),
         selector=spec.get("selector") or {},
         template_labels=((spec.get("template") or {}).get("metadata") or {}).get("labels") or {},
-        owner=_controller(meta),
+        owner=controller_of(meta),
         is_deleting=bool(meta.get("deletionTimestamp")),
         obstacle=_failed_create(status),
         starts_in_turn=kind == "StatefulSet" and spec.get("podManagementPolicy") != "Parallel",
@@ -180,7 +193,8 @@ def _failed_create(status: Raw) -> str:
     return ""
 
 
-def _controller(meta: Raw) -> Owner | None:
+def controller_of(meta: Raw) -> Owner | None:
+    """Return the controller that an object belongs to."""
     for ref in meta.get("ownerReferences") or ():
         if ref.get("controller"):
             return Owner(intern(ref["kind"]), intern(ref["name"]), intern(ref["uid"]))
@@ -219,7 +233,7 @@ def _never_started(container: Raw) -> bool:
     )
 
 
-def _deaths(spec: Raw, status: Raw) -> tuple[Death, ...]:
+def _deaths(meta: Raw, spec: Raw, status: Raw) -> tuple[Death, ...]:
     sidecars = {c["name"] for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"}
     mains = status.get("containerStatuses") or ()
     # Of a pod that has done its work the kubelet ends the sidecars: that is no death of theirs.
@@ -230,9 +244,26 @@ def _deaths(spec: Raw, status: Raw) -> tuple[Death, ...]:
         if not (has_done_its_work and container["name"] in sidecars)
         for death in _deaths_of(container, is_init=container["name"] not in sidecars)
     ]
-    for container in mains:
-        found += _deaths_of(container, is_init=False)
+    ended = [death for container in mains for death in _deaths_of(container, is_init=False)]
+    if _is_half_done(spec, status):
+        ended = [death for death in ended if death.exit_code or death.reason == "OOMKilled"]
+    found += ended
+    if not found and status.get("phase") == "Failed" and controller_of(meta) is None:
+        found.append(_death_of_pod(status))
     return tuple(found)
+
+
+def _is_half_done(spec: Raw, status: Raw) -> bool:
+    """Tell whether a pod that runs to its end has containers that still run: one that ended well is no end of the pod."""
+    if (spec.get("restartPolicy") or "Always") == "Always" or status.get("phase") in {"Succeeded", "Failed"}:
+        return False
+    return any("terminated" not in (it.get("state") or {}) for it in status.get("containerStatuses") or ())
+
+
+def _death_of_pod(status: Raw) -> Death:
+    """Return the end of a pod that nobody replaces and that no container accounts for: evicted, or refused by its node."""
+    reason, message = intern(status.get("reason") or "Failed"), (status.get("message") or "")[:200]
+    return Death("", reason, 1, 0, reason, message, is_init=False)
 
 
 def _deaths_of(container: Raw, *, is_init: bool) -> list[Death]:
@@ -284,11 +315,15 @@ def _is_cut_off(status: Raw) -> bool:
     return not any(it.get("type") == "Ready" and it.get("reason") for it in status.get("conditions") or ())
 
 
-def _dead_restarts(container: Raw) -> int:
+def _dead_restarts(spec: Raw, container: Raw) -> int:
     """Return the restart count of a container that is dead and to be restarted; -1 of any other."""
     state = container.get("state") or {}
+    ended = state.get("terminated")
+    policy = spec.get("restartPolicy") or "Always"
+    if ended is not None and (policy == "Never" or (policy == "OnFailure" and not ended.get("exitCode"))):
+        return -1
     backs_off = (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff"
-    return int(container.get("restartCount") or 0) if backs_off or "terminated" in state else -1
+    return int(container.get("restartCount") or 0) if backs_off or ended is not None else -1
 
 
 _OBSTACLES = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})

@@ -58,6 +58,13 @@ class StartFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """The child's work was done before, and it is not to be run again: there is nothing to start."""
+
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
     """It is time for the next attempt at a child that failed to start."""
 
@@ -92,7 +99,7 @@ class Reset:
     """The child whose restart was refused; None when nothing is to be restarted."""
 
 
-Event = StartUp | ShutDown | Exited | Stopped | Started | StartFailed | Retry | Due | Postponed | Reset
+Event = StartUp | ShutDown | Exited | Stopped | Started | StartFailed | Done | Retry | Due | Postponed | Reset
 
 # Decisions.
 

@@ -12,6 +12,7 @@ from suptree.core.effects import is_starting, is_under_way
 from suptree.core.events import (
     Absorbed,
     Decision,
+    Done,
     Due,
     Event,
     Exited,
@@ -34,7 +35,7 @@ from suptree.core.state import FORGOTTEN, Ending, Kind, Life, Operation, State
 from suptree.core.strategy import slice_of
 
 
-def step(sup: Supervisor, state: State, event: Event) -> tuple[State, Decision]:  # noqa: C901, PLR0911 - one return a kind
+def step(sup: Supervisor, state: State, event: Event) -> tuple[State, Decision]:  # noqa: C901, PLR0911 - one case and one return a kind
     """Take one event.
 
     An event that no longer means anything (a duplicate, a late answer, a child that is gone) changes nothing.
@@ -50,6 +51,8 @@ def step(sup: Supervisor, state: State, event: Event) -> tuple[State, Decision]:
             return _started(state, child), Progress()
         case StartFailed(child):
             return _start_failed(sup, state, child), Progress()
+        case Done(child):
+            return _done(sup, state, child), Progress()
         case Due(now):
             return _due(state, now), Progress()
         case Postponed(until):
@@ -96,11 +99,15 @@ def _attempt(event: Exited) -> Retry:
 
 def _let_go(sup: Supervisor, state: State, name: str) -> tuple[State, Decision]:
     child = sup.child(name)
-    gone = state.with_life(name, Life.ENDED if child.restart is Restart.TEMPORARY else Life.UNDEFINED)
+    gone = _ended(sup, state, name)
     if child.significant and _is_auto_shutdown(sup, gone):
         ended = _shut_down(_next(gone), Ending.AUTO_SHUTDOWN)
         return ended, GaveUp(ended.serial, Ending.AUTO_SHUTDOWN)
     return gone, LetGo()
+
+
+def _ended(sup: Supervisor, state: State, name: str) -> State:
+    return state.with_life(name, Life.ENDED if sup.child(name).restart is Restart.TEMPORARY else Life.UNDEFINED)
 
 
 _RUNNING = frozenset({Life.ALIVE, Life.RESTARTING})
@@ -133,7 +140,7 @@ def _restart(sup: Supervisor, state: State, event: Exited | Retry) -> tuple[Stat
     state = _next(replace(state, window=window, uncounted=uncounted))
     if ending is not None:
         return _give_up(sup, state.with_life(event.child, Life.UNDEFINED), ending), GaveUp(state.serial, ending)
-    members = slice_of(sup.strategy, state.names, event.child)
+    members = _unfinished(sup, state, slice_of(sup.strategy, state.names, event.child))
     wait = 0.0
     if event.counted and not event.in_place:
         wait = budget.delay(sup.backoff, len(window) - 1, event.jitter)
@@ -172,7 +179,7 @@ def _reset(sup: Supervisor, state: State, child: str | None) -> tuple[State, Dec
     if child is not None:
         state = state.with_life(child, Life.ALIVE)  # It is dead, but its work is not done.
         waiting |= {*slice_of(sup.strategy, state.names, child)}
-    members = tuple(name for name in state.names if name in waiting)
+    members = _unfinished(sup, state, tuple(name for name in state.names if name in waiting))
     state = replace(state, window=(), uncounted=(), retries=(), ending=None, operation=None)
     if not members:
         return state, Progress()
@@ -199,11 +206,15 @@ def _begin(state: State, kind: Kind, stop: tuple[str, ...] = (), start: tuple[st
     return replace(state, operation=operation if stop or start else None)
 
 
+def _unfinished(sup: Supervisor, state: State, members: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the members without those that ended normally and are not to be run again."""
+    done = {name for name, life in state.children if life is Life.UNDEFINED and not sup.child(name).reruns}
+    return tuple(name for name in members if name not in done)
+
+
 def _widen(sup: Supervisor, state: State, members: tuple[str, ...], until: float | None) -> State:
     """Begin the restart of `members`, together with what an operation under way still has to do."""
     old = state.operation or Operation(state.serial, Kind.RESTART)
-    done = {name for name, life in state.children if life is Life.UNDEFINED and not sup.child(name).reruns}
-    members = tuple(name for name in members if name not in done)
     stop = {*old.stop, *members}
     start = {*old.start, *(n for n in members if sup.child(n).restart is not Restart.TEMPORARY)}
     waits = [time for time in (old.until, until) if time is not None]
@@ -243,6 +254,13 @@ def _started(state: State, name: str) -> State:
     if state.life(name) is Life.RESTARTING and not is_under_way(op, name):
         return state  # Its next attempt is to come, and takes its group along.
     return _off_lists(state.with_life(name, Life.ALIVE), name)
+
+
+def _done(sup: Supervisor, state: State, name: str) -> State:
+    op = state.operation
+    if op is not None and name in op.stop:
+        return state
+    return _off_lists(_ended(sup, state, name), name)
 
 
 def _start_failed(sup: Supervisor, state: State, name: str) -> State:

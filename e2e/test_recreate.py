@@ -1,0 +1,307 @@
+"""Jobs and bare Pods as children, on a real Job controller and a real kubelet, with the rights that recreate.enabled gives."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from e2e.lib import check, crash
+from e2e.lib.kube import Json, Kube, eventually, wait_condition, wait_history, wait_ready
+from e2e.lib.operator import NAMESPACE, RELEASE, Operator, install
+from e2e.lib.recorder import Recorder
+from e2e.lib.target import ROOT, Target
+from e2e.lib.workloads import child, load, pod_template, tree, workload
+
+USER = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
+ENDS_WHEN_TOLD = "until [ -e /tmp/end ]; do sleep 0.1; done; exit $(cat /tmp/end)"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def recreating(target: Target, operator: Operator) -> Iterator[None]:
+    """The operator, with recreate.enabled."""
+    before = operator.args
+    operator.stop()
+    install(target, "recreate.enabled=true")
+    operator.args = (*before, "--recreate")
+    operator.start()
+    yield
+    if operator.process is not None:
+        operator.stop()
+    install(target)
+    operator.args = before
+    operator.start()
+
+
+@pytest.fixture
+def killed(operator: Operator) -> Iterator[Operator]:
+    """The operator, which a test may leave dead."""
+    yield operator
+    if operator.process is None:
+        operator.start()
+
+
+def job(name: str, script: str = ENDS_WHEN_TOLD, **spec: Any) -> Json:  # noqa: ANN401 - fields of any type
+    """Return a Job that does not retry."""
+    template = pod_template(name, real=True, script=script)
+    template["spec"]["restartPolicy"] = "Never"
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name},
+        "spec": {"backoffLimit": 0, "template": template, **spec},
+    }
+
+
+def bare_pod(name: str, script: str = ENDS_WHEN_TOLD, policy: str = "Never") -> Json:
+    """Return a bare Pod."""
+    template = pod_template(name, real=True, script=script)
+    template["spec"]["restartPolicy"] = policy
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, **template["metadata"]},
+        "spec": template["spec"],
+    }
+
+
+def once(kind: str, name: str, **fields: Any) -> Json:  # noqa: ANN401 - fields of any type
+    """Return a child that is a Job or bare Pod."""
+    version = "batch/v1" if kind == "Job" else "v1"
+    return {"name": name, "targetRef": {"apiVersion": version, "kind": kind, "name": name}, **fields}
+
+
+def states(kube: Kube) -> dict[str, str]:
+    """Return the state of each child."""
+    return {it["name"]: it.get("state", "") for it in kube.status("shop").get("children", [])}
+
+
+def wait_states(kube: Kube, **wanted: str) -> None:
+    """Wait until the children are so."""
+    eventually(lambda: states(kube) == wanted, f"the children are {wanted}; they are {states(kube)}")
+
+
+def uid(kube: Kube, kind: str, name: str) -> str:
+    """Return the UID of an object; empty when it is not there."""
+    return kube.run("get", kind, name, "-o", "jsonpath={.metadata.uid}", "--ignore-not-found").stdout
+
+
+def ends(kube: Kube, app: str, code: int = 0) -> None:
+    """Let the pod of a Job, or a bare Pod, end."""
+    eventually(
+        lambda: kube.pods(app) and kube.run("exec", kube.pod(app), "--", "true", check=False).returncode == 0,
+        f"{app} runs",
+    )
+    crash.end(kube, kube.pod(app), code)
+
+
+def revisions(kube: Kube) -> list[str]:
+    """Return the manifests that trees keep: the child of each."""
+    return [
+        it["metadata"]["labels"]["suptree.dev/child"] for it in kube.list("controllerrevisions", "suptree.dev/child")
+    ]
+
+
+def rest_for_one(kube: Kube, *children: Json, **spec: Any) -> None:  # noqa: ANN401 - fields of any type
+    """Apply a tree of a database, these children, and a web server; wait until the last is up."""
+    objects = [bare_pod(it["name"]) if it["targetRef"]["kind"] == "Pod" else job(it["name"]) for it in children]
+    kube.apply(
+        tree("shop", child("StatefulSet", "db"), *children, child("Deployment", "web"), strategy="RestForOne", **spec),
+        workload("StatefulSet", "db"),
+        *objects,
+        workload("Deployment", "web"),
+    )
+    eventually(lambda: states(kube).get("web") == "Up", "web is up")
+    eventually(lambda: set(revisions(kube)) == {it["name"] for it in children}, "the manifests are kept")
+
+
+def test_a_failed_job_is_run_again_once(real: Kube, recorder: Recorder) -> None:
+    """M12: a migration that fails is run again once and counted once, and what follows it is held until it is complete."""
+    rest_for_one(real, once("Job", "migrate", restart="Transient"))
+    assert states(real) == {"db": "Up", "migrate": "Starting", "web": "Up"}
+    before, first = check.census(recorder, "db", "migrate", "web"), uid(real, "job", "migrate")
+    ends(real, "migrate", 3)
+    eventually(lambda: uid(real, "job", "migrate") not in {"", first}, "the Job is created again")
+    eventually(lambda: real.held() == [real.pod("web")], "web is held")
+    entry = real.status("shop")["history"][0]
+    assert (entry["child"], entry["cause"], entry["exitCode"]) == ("migrate", "JobFailed", 3)
+    ends(real, "migrate")
+    entry = check.counted_once(wait_history(real, "shop", 1))
+    assert entry["slice"] == ["migrate", "web"]
+    wait_states(real, db="Up", migrate="Completed", web="Up")
+    check.replaced_once(recorder, before, "migrate", "web")
+    check.untouched(recorder, before, "db")
+    labels = real.get("job", "migrate")["metadata"]["labels"]
+    assert (labels["suptree.dev/tree"], labels["suptree.dev/operation"]) == ("shop", "1")
+    wait_ready(real, "shop")
+
+
+@pytest.mark.parametrize("after", ["Keep", "Rerun"])
+def test_c35_a_finished_job_in_a_group_restart(real: Kube, recorder: Recorder, killed: Operator, after: str) -> None:
+    """C26, C35: removed by its TTL a migration stays Completed, also for a new operator, and is run again only if it says so."""
+    rest_for_one(real, once("Job", "migrate", restart="Transient", afterCompletion=after))
+    real.patch("job", "migrate", {"spec": {"ttlSecondsAfterFinished": 1}})
+    ends(real, "migrate")
+    wait_states(real, db="Up", migrate="Completed", web="Up")
+    eventually(lambda: not uid(real, "job", "migrate"), "the TTL controller removes the Job")
+    killed.kill()
+    killed.start()
+    check.cost_nothing(wait_ready(real, "shop"))
+    assert states(real) == {"db": "Up", "migrate": "Completed", "web": "Up"}
+    before = check.census(recorder, "db", "web")
+    crash.end(real, "db-0", 3)
+    if after == "Rerun":
+        ends(real, "migrate")
+    entry = check.counted_once(wait_history(real, "shop", 1))
+    assert entry["slice"] == (["db", "web"] if after == "Keep" else ["db", "migrate", "web"])
+    check.replaced_once(recorder, before)
+    assert len(recorder.uids("migrate")) == (1 if after == "Keep" else 2)
+    wait_states(real, db="Up", migrate="Completed", web="Up")
+
+
+def test_c16_a_suspended_job_is_no_failure(real: Kube, recorder: Recorder) -> None:
+    """C16: a Job that a queue suspends has not ended: nothing is counted, and resumed it is Starting again."""
+    rest_for_one(real, once("Job", "migrate", restart="Transient"))
+    before = check.census(recorder, "db", "web")
+    real.patch("job", "migrate", {"spec": {"suspend": True}})
+    wait_states(real, db="Up", migrate="Suspended", web="Up")
+    eventually(lambda: not real.pods("migrate"), "its pods are gone")
+    real.patch("job", "migrate", {"spec": {"suspend": False}})
+    wait_states(real, db="Up", migrate="Starting", web="Up")
+    ends(real, "migrate")
+    wait_states(real, db="Up", migrate="Completed", web="Up")
+    check.cost_nothing(wait_ready(real, "shop"))
+    check.untouched(recorder, before)
+
+
+def test_c05_a_bare_pod_that_fails_every_time_parks_the_tree(real: Kube, recorder: Recorder) -> None:
+    """C05: a bare Pod that ends with 137 each time is created again three times; the fourth failure parks the tree."""
+    real.apply(tree("shop", once("Pod", "tool"), intensity=3, periodSeconds=300), bare_pod("tool", "sleep 2; exit 137"))
+    status = wait_condition(real, "shop", "Stalled", "True", "Parked")
+    assert (status["restarts"], status["budget"]["used"], status["exhausted"]["exitCode"]) == (3, 3, 137)
+    recorder.catch_up()
+    assert len(recorder.uids("tool")) == 4, recorder.story()
+    eventually(
+        lambda: real.get("pod", "tool")["status"]["phase"] == "Failed", "the failed pod is left for a person to see"
+    )
+
+
+def test_a_bare_pod_comes_back_as_it_was(real: Kube) -> None:
+    """A bare Pod that somebody deletes is created again from its manifest, which differs in nothing that a user wrote."""
+    rest_for_one(real, once("Pod", "tool"))
+    before = real.get("pod", "tool")
+    real.run("delete", "pod", "tool", "--wait=false", "--grace-period=1")
+    status = wait_history(real, "shop", 1)
+    entry = status["history"][0]
+    assert (entry["cause"], entry["counted"], status["budget"]["used"]) == ("Deleted", False, 0)
+    after = real.get("pod", "tool")
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    marks = {"suptree.dev/tree", "suptree.dev/operation"}
+    mine = {key: value for key, value in after["metadata"]["labels"].items() if key not in marks}
+    assert mine == before["metadata"]["labels"]
+    assert after["metadata"]["annotations"] == before["metadata"]["annotations"]
+    assert written(after) == written(before)
+    check.none_held(real)
+
+
+def written(pod: Json) -> Json:
+    """Return the spec of a pod without what differs between two pods of one manifest: the token's volume, with its name."""
+    spec: Json = {**pod["spec"], "volumes": [], "nodeName": ""}
+    spec["containers"] = [{**it, "volumeMounts": []} for it in spec["containers"]]
+    return spec
+
+
+def test_the_example_with_a_migration(real: Kube, recorder: Recorder) -> None:
+    """M04: applied in one sync the example's Job is Completed; when the database crashes all but the Job is restarted, in order."""
+    real.apply(*load(ROOT / "examples/zammad.yaml"))
+    wait_ready(real, "zammad")
+    apps = [f"zammad-{name}" for name in ("postgresql", "railsserver", "websocket")]
+    before, init = check.census(recorder, *apps), uid(real, "job", "zammad-init")
+    real.run("exec", "zammad-postgresql-0", "--", "sh", "-c", "touch /tmp/crash")
+    status = wait_history(real, "zammad", 1)
+    assert check.counted_once(status)["slice"] == ["postgresql", "railsserver", "websocket"]
+    assert [it["state"] for it in status["children"]] == ["Up", "Completed", "Up", "Up"]
+    check.replaced_once(recorder, before)
+    assert uid(real, "job", "zammad-init") == init
+
+
+@contextmanager
+def refusing(kube: Kube, verb: str, resource: str, group: str = "") -> Iterator[None]:
+    """Have the API server refuse one kind of the operator's calls in this namespace."""
+    name = f"refuse-{kube.namespace}"
+    rule = {"apiGroups": [group], "apiVersions": ["v1"], "operations": [verb], "resources": [resource]}
+    mine = f"request.userInfo.username == '{USER}' && request.namespace == '{kube.namespace}'"
+    kinds = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": name}}
+    policy = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "matchConditions": [{"name": "ours", "expression": mine}],
+        "validations": [{"expression": "false"}],
+    }
+    kube.apply(
+        {**kinds, "kind": "ValidatingAdmissionPolicy", "spec": policy},
+        {
+            **kinds,
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "spec": {"policyName": name, "validationActions": ["Deny"]},
+        },
+    )
+    time.sleep(3)
+    try:
+        yield
+    finally:
+        kube.run("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", name)
+
+
+STEPS = [
+    pytest.param(("CREATE", "controllerrevisions", "apps"), id="before the manifest is kept"),
+    pytest.param(("DELETE", "jobs", "batch"), id="between manifest and delete"),
+    pytest.param(("CREATE", "jobs", "batch"), id="between delete and create"),
+]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_between_two_steps(real: Kube, recorder: Recorder, killed: Operator, step: tuple[str, str, str]) -> None:
+    """Killed before any of its steps the operator ends the same restart: the Job is deleted once and created once, for one count."""
+    rest_for_one(real, once("Job", "sync"))
+    before, first = check.census(recorder, "db", "sync", "web"), uid(real, "job", "sync")
+    kept = {it["metadata"]["name"]: it["data"] for it in real.list("controllerrevisions", "suptree.dev/child=sync")}
+    with refusing(real, *step):
+        if step[1] == "controllerrevisions":
+            real.run("delete", "controllerrevision", *kept)
+        crash.end(real, "db-0", 3)
+        is_gone = step == ("CREATE", "jobs", "batch")
+        eventually(lambda: not uid(real, "job", "sync") if is_gone else len(real.held()) == 1, "it is stuck there")
+        time.sleep(1)
+        assert uid(real, "job", "sync") == ("" if is_gone else first)
+        killed.kill()
+    assert real.status("shop")["operation"]["id"] == 1
+    killed.start()
+    entry = check.counted_once(wait_history(real, "shop", 1))
+    assert entry["slice"] == ["db", "sync", "web"]
+    check.replaced_once(recorder, before)
+    check.none_held(real)
+    assert revisions(real) == ["sync"]
+
+
+def test_a_lost_manifest_is_said(real: Kube) -> None:
+    """When somebody deletes the kept manifest in the middle, the conditions say what to apply; applied, the restart goes on."""
+    rest_for_one(real, once("Pod", "tool"))
+    with refusing(real, "CREATE", "pods"):
+        crash.end(real, "db-0", 3)
+        eventually(lambda: not uid(real, "pod", "tool"), "it is deleted")
+        real.run("delete", "controllerrevision", "-l", "suptree.dev/child=tool")
+    status = wait_condition(real, "shop", "Ready", "False", "ManifestMissing")
+    assert "Pod tool" in next(it["message"] for it in status["conditions"] if it["type"] == "Ready")
+    real.apply(bare_pod("tool"))
+    check.counted_once(wait_history(real, "shop", 1))
+    wait_states(real, db="Up", tool="Up", web="Up")
+
+
+def test_the_manifests_go_with_the_tree(real: Kube) -> None:
+    """Deleting a tree leaves its Jobs and Pods alone, and takes the kept manifests with it."""
+    rest_for_one(real, once("Job", "sync"), once("Pod", "tool"))
+    before = uid(real, "job", "sync"), uid(real, "pod", "tool")
+    real.run("delete", "suptree", "shop")
+    eventually(lambda: not revisions(real), "the garbage collector deletes the ControllerRevisions")
+    assert (uid(real, "job", "sync"), uid(real, "pod", "tool")) == before

@@ -1,0 +1,192 @@
+"""Jobs as children: what their ends are, when they are created again, and when they are not."""
+
+import pytest
+
+from tests.cluster.bare_scene import bare_scene, job, states
+
+REST, ALL, ONE = "RestForOne", "OneForAll", "OneForOne"
+
+
+# Ends of Jobs.
+
+
+def test_a_transient_job_that_completes_is_done() -> None:
+    """A migration that completes is Completed: it costs nothing, and nobody is restarted."""
+    it = bare_scene("db migrate=job:transient web", strategy=REST)
+    assert states(it) == "Up Starting Up"
+    it.ends("migrate")
+    assert it.settle() == ""
+    assert states(it) == "Up Completed Up"
+    assert it.condition("Ready") == "True AllChildrenUp"
+    assert (it.status.restarts, it.outcomes) == (0, [])
+    assert it.child("migrate").last_exit.cause == "JobComplete"
+
+
+def test_a_failed_job_is_created_again_once_and_counted_once() -> None:
+    """A Job that failed takes the rest of its group along: it is deleted, created again under its name, and counted once."""
+    it = bare_scene("db migrate=job:transient web", strategy=REST)
+    first = it.jobs["migrate"]["metadata"]["uid"]
+    it.ends("migrate", "Failed", 3)
+    assert it.settle() == "-web-0 -migrate *migrate"
+    assert it.jobs["migrate"]["metadata"]["uid"] != first
+    assert it.jobs["migrate"]["metadata"]["labels"]["suptree.dev/operation"] == "1"
+    assert it.outcomes == ["migrate JobFailed InProgress"]
+    assert (it.status.history[0].exit_code, it.used) == (3, 1)
+    it.ends("migrate")
+    assert it.settle() == "+web-0"
+    assert it.outcomes == ["migrate JobFailed Restarted"]
+    assert (states(it), it.used) == ("Up Completed Up", 1)
+
+
+def test_a_job_retries_its_own_pods() -> None:
+    """A pod of a Job that fails is the Job's business: only the Job's own end is an exit."""
+    it = bare_scene("migrate=job:transient web", strategy=ALL)
+    (pod,) = it.pods_of(it.jobs["migrate"])
+    it.dies(pod["metadata"]["name"], 1)
+    pod["status"]["phase"] = "Failed"
+    it.jobs["migrate"]["status"] = {"failed": 1, "active": 1}
+    it.decide()
+    assert it.status.history == ()
+    assert it.child("migrate").last_exit is None
+
+
+def test_a_permanent_job_is_run_again_when_it_completes() -> None:
+    """As in OTP a Permanent child that ends is restarted, however it ended: its Job is run again, and counted."""
+    it = bare_scene("sync=job", strategy=ONE)
+    assert states(it) == "Up"
+    it.ends("sync")
+    assert it.settle() == "-sync *sync"
+    assert (it.outcomes, states(it)) == (["sync JobComplete Restarted"], "Up")
+
+
+def test_the_end_of_a_significant_job_ends_the_tree() -> None:
+    """A batch whose significant Job is complete stops its helpers and says so."""
+    it = bare_scene(
+        "cache batch=job:transient", more={"batch": {"significant": True}}, autoShutdown="AnySignificant", strategy=ALL
+    )
+    it.ends("batch")
+    assert it.settle() == "-cache-0"
+    assert it.condition("Stalled") == "True Held"
+    assert states(it) == "Held Completed"
+
+
+# C26: what its TTL removed.
+
+
+def test_c26_a_complete_job_stays_completed_when_its_ttl_removed_it() -> None:
+    """C26: a Job that is complete and gone is neither missing nor run again, also for an operator that was just started."""
+    it = bare_scene("migrate=job:transient web", strategy=ALL)
+    it.ends("migrate")
+    it.settle()
+    it.job_gone("migrate")
+    it.known = {}
+    assert it.settle() == ""
+    assert states(it) == "Completed Up"
+    assert it.condition("ResolvedRefs") == "True Resolved"
+    it.dies("web-0")
+    assert it.settle() == "-web-0 +web-0"
+    assert it.outcomes == ["web Crash Restarted"]
+    assert it.status.history[0].slice == ("web",)
+
+
+def test_a_job_that_was_complete_before_the_tree_is_done() -> None:
+    """A tree that is applied after its migration has run takes it as done: history, no exit, and no rerun in a group restart."""
+    it = bare_scene("db migrate=job:transient", strategy=REST)
+    it.tree["status"] = {}
+    it.ends("migrate")
+    assert it.settle() == ""
+    assert (states(it), it.child("migrate").last_exit) == ("Up Completed", None)
+    it.dies("db-0")
+    it.settle()
+    assert it.status.history[0].slice == ("db",)
+
+
+def test_a_job_that_its_owner_deletes_is_missing() -> None:
+    """A Job that is deleted before its end was removed by its owner, as a Deployment may be: no exit, and no new one is made."""
+    it = bare_scene("migrate=job:transient web", strategy=ALL)
+    it.job_gone("migrate")
+    assert it.settle() == ""
+    assert states(it) == "Missing Up"
+    assert it.condition("ResolvedRefs") == "False ChildMissing"
+    assert (it.status.restarts, it.outcomes) == (0, [])
+    it.apply(job("migrate"))
+    it.settle()
+    assert states(it) == "Starting Up"
+    it.ends("migrate", "Failed")
+    it.settle()
+    assert it.outcomes == ["migrate JobFailed InProgress"]
+
+
+def test_a_new_job_of_the_same_name_is_supervised() -> None:
+    """M04: a release that replaces a complete Job by a new one starts it; when that one fails it is a failure."""
+    it = bare_scene("migrate=job:transient web", strategy=REST)
+    it.ends("migrate")
+    it.settle()
+    it.job_gone("migrate")
+    it.apply(job("migrate"))
+    assert it.settle() == ""
+    assert states(it) == "Starting Up"
+    it.ends("migrate", "Failed")
+    assert it.settle() == "-web-0 -migrate *migrate"
+
+
+# C35: the finished child in the group.
+
+
+@pytest.mark.parametrize(
+    ("after", "did", "slice_"),
+    [
+        ("Keep", "-web-0 -db-0 +db-0 +web-0", ("db", "web")),
+        ("Rerun", "-web-0 -migrate -db-0 +db-0 *migrate", ("db", "migrate", "web")),
+    ],
+)
+@pytest.mark.parametrize("is_there", [True, False], ids=["there", "removed by its TTL"])
+def test_c35_a_finished_job_in_a_group_restart(
+    after: str, did: str, slice_: tuple[str, ...], *, is_there: bool
+) -> None:
+    """C35: when the database crashes a finished migration is left alone, or run again before what follows it, as it says."""
+    it = bare_scene("db migrate=job:transient web", strategy=REST, more={"migrate": {"afterCompletion": after}})
+    it.ends("migrate")
+    it.settle()
+    if not is_there:
+        it.job_gone("migrate")
+        it.settle()
+        did = did.replace("-migrate ", "")
+    it.dies("db-0")
+    assert it.settle() == did
+    assert it.status.history[0].slice == slice_
+    if after == "Rerun":
+        assert states(it) == "Up Starting Held"
+        it.ends("migrate")
+        assert it.settle() == "+web-0"
+    assert (states(it), it.used) == ("Up Completed Up", 1)
+
+
+# C16: suspended.
+
+
+def test_c16_a_suspended_job_is_no_exit() -> None:
+    """C16: a Job that a queue suspends loses its pods and has not ended; it is Suspended, and Starting when it is resumed."""
+    it = bare_scene("migrate=job:transient web", strategy=ALL)
+    it.suspend("migrate")
+    assert it.settle() == ""
+    assert (states(it), it.outcomes) == ("Suspended Up", [])
+    it.suspend("migrate", on=False)
+    it.settle()
+    assert states(it) == "Starting Up"
+
+
+def test_c16_the_order_waits_for_a_suspended_job() -> None:
+    """C16: a Job that is suspended while it is to start is waited for, not failed, and is not deleted."""
+    it = bare_scene("db migrate=job:transient web", strategy=REST)
+    it.suspend("migrate")
+    it.settle()
+    uid = it.jobs["migrate"]["metadata"]["uid"]
+    it.dies("db-0")
+    assert it.settle() == "-web-0 -db-0 +db-0"
+    assert states(it) == "Up Suspended Held"
+    it.suspend("migrate", on=False)
+    it.settle()
+    it.ends("migrate")
+    assert it.settle() == "+web-0"
+    assert it.jobs["migrate"]["metadata"]["uid"] == uid
