@@ -1,5 +1,6 @@
 """A network that hangs without a word: the operator says that it hears nothing, and misses nothing when it hears again."""
 
+import json
 import socket
 import urllib.error
 import urllib.request
@@ -20,6 +21,8 @@ from e2e.lib.workloads import child, tree, workload
 SILENCE_SECONDS = 7
 """Instead of 70: what is tested is what happens after it."""
 LIMIT_SECONDS = 9
+JSON = ("--log-format", "json")
+UNREADABLE = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "name": "it"}
 
 
 @pytest.fixture
@@ -65,6 +68,8 @@ def test_a_crash_while_the_network_hangs_is_found_afterwards(
     """C64: while nothing comes through, liveness fails and names the silent watches; then a crash of that time is found, once."""
     fake.apply(
         tree("shop", child("StatefulSet", "db"), child("Deployment", "web"), strategy="OneForAll"),
+        tree("lost", child("Deployment", "nowhere")),
+        tree("forbidden", child("Deployment", "it", targetRef=UNREADABLE)),
         workload("StatefulSet", "db", real=False),
         workload("Deployment", "web", 2, real=False),
     )
@@ -73,7 +78,9 @@ def test_a_crash_while_the_network_hangs_is_found_afterwards(
     silence = ("--watch-silence-seconds", str(SILENCE_SECONDS))
     config = kubeconfig(target, tmp_path, proxy.url)
     proxy.hang()
-    it = Operator(target.kube, config, tmp_path / "operator.log", ("--namespace", fake.namespace, *ports, *silence))
+    it = Operator(
+        target.kube, config, tmp_path / "operator.log", ("--namespace", fake.namespace, *ports, *silence, *JSON)
+    )
     it.start()
     try:
         code, said = ask(health, "readyz")
@@ -101,6 +108,7 @@ def test_a_crash_while_the_network_hangs_is_found_afterwards(
     finally:
         it.stop()
     assert it.exit_code == 0
+    logged(it, fake.namespace)
 
 
 def measured(port: int, namespace: str) -> None:
@@ -110,7 +118,7 @@ def measured(port: int, namespace: str) -> None:
         f'suptree_restarts_total{{cause="Crash",child="db",counted="true",{mine}}}': 1.0,
         f"suptree_budget_left{{{mine}}}": 2.0,
         f"suptree_tree_exhausted{{{mine}}}": 0.0,
-        f'suptree_trees{{namespace="{namespace}"}}': 1.0,
+        f'suptree_trees{{namespace="{namespace}"}}': 3.0,
         f'suptree_held_pods{{namespace="{namespace}"}}': 0.0,
         'suptree_api_requests_total{code="200",resource="pods",verb="delete"}': 3.0,
         "suptree_restart_duration_seconds_count": 1.0,
@@ -123,3 +131,20 @@ def measured(port: int, namespace: str) -> None:
     for resource in ("pods", "supervisiontrees", "deployments"):
         assert sample(port, f'suptree_api_requests_total{{code="200",resource="{resource}",verb="watch"}}') > 0
     assert sample(port, "suptree_restart_duration_seconds_sum") > 0
+
+
+def logged(it: Operator, namespace: str) -> None:
+    """Assert that each decision is one line with its fields, that a user's mistake is one, and that there is no stack trace."""
+    text = it.log.read_text()
+    assert "Traceback" not in text
+    lines = [json.loads(line) for line in text.splitlines()]
+    mine = [line for line in lines if line.get("namespace") == namespace]
+    told = [line for line in mine if line["tree"] == "shop" and "operation" in line]
+    assert [(line["reason"], line["operation"], line["child"], line["cause"]) for line in told] == [
+        ("Restarting", 1, "db", "Crash"),
+        ("Restarted", 1, "db", "Crash"),
+    ]
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
+    mistakes = [(line["tree"], line["reason"]) for line in mine if line["tree"] in {"lost", "forbidden"}]
+    assert len(mistakes) == len(set(mistakes)), mistakes
+    assert {tree for tree, _ in mistakes} == {"lost", "forbidden"}, mistakes

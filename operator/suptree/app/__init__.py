@@ -9,6 +9,7 @@
 - `calls`: the pool in which API calls are made.
 - `gate`: the index that the gate policy reads.
 - `release`: the way out: `suptree release` lets go of everything.
+- `logs`: how it logs.
 - `metrics`: what was written, counted. `requests`, `paths`: the requests to the API server, counted.
 - `frugal`: kopf's storages, made to store nothing.
 """

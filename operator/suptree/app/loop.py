@@ -9,11 +9,12 @@ from dataclasses import replace
 
 from suptree.api.child import LabelSelector
 from suptree.api.model import to_time
-from suptree.api.reasons import TREE_LABEL, EventType
+from suptree.api.reasons import TREE_LABEL, ConditionType, EventType
 from suptree.api.status import SupervisionTreeStatus
 from suptree.app import metrics
 from suptree.app.calls import Calls, pause
 from suptree.app.gate import Gate
+from suptree.app.logs import about
 from suptree.app.queue import Queue
 from suptree.app.recreation import KINDS, Recreation
 from suptree.app.scales import Scales
@@ -124,11 +125,11 @@ class TreeLoop:
                 failures = 0
                 self._queue.troubled.discard(self.key)
             except ApiError as error:
-                logger.warning("%s/%s: decided again in %.1f s: %s", *self.key, pause(failures), error)
+                logger.warning("decided again in %.1f s: %s", pause(failures), error, extra=about(self.key))
                 failures = await self._pause(failures)
             except Exception:
                 # One tree's trouble must not end the supervision of the others, nor its own for good.
-                logger.exception("%s/%s: a defect of Suptree; decided again in %.1f s", *self.key, pause(failures))
+                logger.exception("a defect of Suptree; decided again in %.1f s", pause(failures), extra=about(self.key))
                 failures = await self._pause(failures)
             # Many pods change at once: look at all of them together rather than at each by itself.
             rest = _REST_FACTOR * (time.perf_counter() - started)
@@ -159,13 +160,13 @@ class TreeLoop:
             await self._list_pods(self._selectors)
             await self._recreation.refresh()
         except ApiError as error:
-            logger.warning("%s/%s: cannot list pods: %s", *self.key, error)
+            logger.warning("cannot list pods: %s", error, extra=about(self.key))
 
     async def _list_pods(self, selectors: tuple[LabelSelector, ...]) -> None:
         for selector in selectors:
             listed = await self._api.list_pods(self.key[0], selector)
             if self._namespace.replace_pods(map(pod_of, listed), selector):
-                logger.debug("%s/%s: a fresh list of pods differed from what was watched", *self.key)
+                logger.debug("a fresh list of pods differed from what was watched", extra=about(self.key))
 
     # Observe and decide.
 
@@ -261,8 +262,17 @@ class TreeLoop:
             await self._read_again()
             return False
         metrics.record(self.key, tree.status, plan.status)
+        self._log_refusals(tree.status, plan.status)
         self._took(raw)
         return True
+
+    def _log_refusals(self, before: SupervisionTreeStatus, after: SupervisionTreeStatus) -> None:
+        """Log what a person has to mend in the spec or beside it: no Event tells of it, a condition does."""
+        known = {(it.type, it.status, it.message) for it in before.conditions}
+        for it in after.conditions:
+            is_bad = it.type in {ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS} and it.status == "False"
+            if is_bad and (it.type, it.status, it.message) not in known:
+                logger.warning("%s", it.message, extra=about(self.key, reason=it.reason))
 
     def _delay(self, plan: Plan) -> float:
         """Return how long news may wait that only people read.
@@ -327,7 +337,10 @@ class TreeLoop:
             return
         self._told.add(notice.key)
         log = logger.warning if notice.type is EventType.WARNING else logger.info
-        log("%s/%s: %s: %s", *self.key, notice.reason, notice.message)
+        fields = about(
+            self.key, reason=notice.reason, operation=notice.operation, child=notice.child, cause=notice.cause
+        )
+        log("%s", notice.message, extra=fields)
         now = to_time(time.time())
         self._calls.put(("event", *self.key, notice.key), lambda: self._api.send_event(tree, notice, now))
 

@@ -19,7 +19,7 @@ from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 import suptree
-from suptree.app import metrics, release
+from suptree.app import logs, metrics, release
 from suptree.app.election import Election, LostError
 from suptree.app.frugal import NoDiffBase, NoProgress
 from suptree.app.handlers import WATCHED, register
@@ -54,8 +54,7 @@ def main(argv: list[str] | None = None) -> None:
         release.main(arguments[1:], _configuration)
         return
     args = parser().parse_args(arguments)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
-    logging.getLogger("kopf").setLevel(logging.INFO if args.verbose else logging.WARNING)
+    logs.set_up(args.log_format, verbose=args.verbose)
     sys.exit(uvloop.run(_run(args)))
 
 

@@ -4,6 +4,7 @@ import argparse
 
 import suptree
 from suptree.app.election import LEASE_SECONDS
+from suptree.app.logs import FORMATS
 from suptree.app.watches import SILENCE_SECONDS
 
 NAME = "suptree"
@@ -34,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="let children be Jobs and bare Pods: they are created again in a restart (needs the right to create them)",
     )
+    it.add_argument("--log-format", choices=FORMATS, default=FORMATS[0], help=f"how to log (default: {FORMATS[0]})")
     it.add_argument("--verbose", action="store_true", help="log what the framework does, too")
     it.add_argument("--version", action="version", version=f"{NAME} {suptree.__version__}")
     it.add_argument(

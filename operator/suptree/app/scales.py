@@ -55,7 +55,7 @@ class Scales:
             if ref not in scales:
                 raise
             # What was read before holds until it can be read again: an API error delays, and no more.
-            logger.warning("%s: cannot read the scale of %s: %s", namespace, ref, error)
+            logger.warning("cannot read the scale of %s: %s", ref, error, extra={"namespace": namespace})
 
     async def _ask(self, namespace: str, ref: ScaleRef) -> Scale | Trouble:
         plural = await self._plural(ref)

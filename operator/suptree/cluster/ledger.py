@@ -62,7 +62,7 @@ class Ledger:
         for member in decision.members:
             self.included[member] = self.included.get(member, 0) + 1
         reason = Reason.RESTARTING if self.is_acting else Reason.WOULD_RESTART
-        self.tell(EventType.WARNING, reason, narrate.restart(self.spec, entry), f"{entry.operation}-begin")
+        self.tell(EventType.WARNING, reason, narrate.restart(self.spec, entry), f"{entry.operation}-begin", entry)
 
     def gave_up(self, decision: GaveUp, child: str, found: Exit, used: int, advice: str = "") -> None:
         """The tree gives up: a restart is refused, or its significant children have ended."""
@@ -87,7 +87,9 @@ class Ledger:
             origin_cause=found.origin_cause,
         )
         end = way_out_of(self.way_out, reason)
-        self.tell(EventType.WARNING, end.reason, narrate.given_up(self.tree, why, end), f"{entry.operation}-ended")
+        self.tell(
+            EventType.WARNING, end.reason, narrate.given_up(self.tree, why, end), f"{entry.operation}-ended", entry
+        )
 
     def stopped(self) -> None:
         """Nothing is left to be stopped."""
@@ -103,7 +105,7 @@ class Ledger:
         if self.is_acting:
             are = "are" if len(entry.slice) > 1 else "is"
             message = f"{narrate.listing(entry.slice)} {are} up again after {self.now - from_time(entry.time):.1f} s"
-            self.tell(EventType.NORMAL, Reason.RESTARTED, message, f"{entry.operation}-end")
+            self.tell(EventType.NORMAL, Reason.RESTARTED, message, f"{entry.operation}-end", entry)
 
     def close(self, outcome: Outcome) -> None:
         """Complete the entry of the restart that is under way, if there is one."""
@@ -115,9 +117,19 @@ class Ledger:
             changes |= {"ready_time": to_time(self.now), "stopped_time": entry.stopped_time or to_time(self.now)}
         self.entries[0] = entry.model_copy(update=changes)
 
-    def tell(self, type_: EventType, reason: Reason, message: str, key: str) -> None:
+    def tell(self, type_: EventType, reason: Reason, message: str, key: str, entry: HistoryEntry | None = None) -> None:
         """Have an Event sent once what it tells is persisted."""
-        self.notices.append(Notice(type_, reason, message, key))
+        self.notices.append(
+            Notice(
+                type_,
+                reason,
+                message,
+                key,
+                operation=entry.operation if entry else None,
+                child=entry.child if entry else None,
+                cause=entry.cause if entry else None,
+            )
+        )
 
     def _entry(self, operation: int, child: str, found: Exit, rule: str) -> HistoryEntry:
         return HistoryEntry(

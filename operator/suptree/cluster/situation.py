@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from suptree.api.child import LabelSelector
+from suptree.api.outcomes import Cause
 from suptree.api.reasons import EventType, Reason
 from suptree.api.status import SupervisionTreeStatus
 from suptree.cluster.children import ChildView
@@ -48,6 +49,12 @@ class Notice:
     """Names the event: the same thing is told once."""
     pod: Pod | None = None
     """The pod that it is about; None: the tree."""
+    operation: int | None = None
+    """The restart that it is about."""
+    child: str | None = None
+    """The child whose exit led to it."""
+    cause: Cause | None = None
+    """What ended that child."""
 
 
 @dataclass(frozen=True, slots=True)
