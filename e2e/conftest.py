@@ -87,3 +87,19 @@ def recorder(kube: Kube) -> Iterator[Recorder]:
     """A record of every change of every pod of the namespace."""
     with Recorder(kube) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def recreating(target: Target, operator: Operator) -> Iterator[None]:
+    """The operator, with recreate.enabled."""
+    before = operator.args
+    operator.stop()
+    install(target, "recreate.enabled=true")
+    operator.args = (*before, "--recreate")
+    operator.start()
+    yield
+    if operator.process is not None:
+        operator.stop()
+    install(target)
+    operator.args = before
+    operator.start()

@@ -9,29 +9,16 @@ import pytest
 
 from e2e.lib import check, crash
 from e2e.lib.kube import Json, Kube, eventually, wait_condition, wait_history, wait_ready
-from e2e.lib.operator import NAMESPACE, RELEASE, Operator, install
+from e2e.lib.operator import NAMESPACE, RELEASE, Operator
 from e2e.lib.recorder import Recorder
-from e2e.lib.target import ROOT, Target
+from e2e.lib.target import ROOT
 from e2e.lib.workloads import child, load, pod_template, tree, workload
 
 USER = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
 ENDS_WHEN_TOLD = "until [ -e /tmp/end ]; do sleep 0.1; done; exit $(cat /tmp/end)"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def recreating(target: Target, operator: Operator) -> Iterator[None]:
-    """The operator, with recreate.enabled."""
-    before = operator.args
-    operator.stop()
-    install(target, "recreate.enabled=true")
-    operator.args = (*before, "--recreate")
-    operator.start()
-    yield
-    if operator.process is not None:
-        operator.stop()
-    install(target)
-    operator.args = before
-    operator.start()
+pytestmark = pytest.mark.usefixtures("recreating")
 
 
 @pytest.fixture

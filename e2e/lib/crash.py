@@ -34,6 +34,31 @@ def pretend(kube: Kube, pod: str, code: int = 3, reason: str = "Error") -> float
     return at
 
 
+def finish(kube: Kube, pod: str, code: int = 0) -> None:
+    """Write into a pod of a Job on a fake node that it has run to its end."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    status = kube.get("pod", pod)["status"]
+    ended = {
+        "exitCode": code,
+        "reason": "Error" if code else "Completed",
+        "containerID": f"fake://{secrets.token_hex(32)}",
+        "startedAt": now,
+        "finishedAt": now,
+    }
+    containers = [
+        {**it, "ready": False, "started": False, "state": {"running": None, "terminated": ended}}
+        for it in status["containerStatuses"]
+    ]
+    patch = {
+        "phase": "Failed" if code else "Succeeded",
+        "containerStatuses": containers,
+        "conditions": [
+            {"type": it, "status": "False", "lastTransitionTime": now} for it in ("Ready", "ContainersReady")
+        ],
+    }
+    kube.patch("pod", pod, {"status": patch}, subresource="status", type_="strategic")
+
+
 def recover(kube: Kube, pod: str) -> None:
     """Write into a pod on a fake node that its container runs again, as after the kubelet's restart in place."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

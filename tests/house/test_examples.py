@@ -38,7 +38,7 @@ def is_in(path: Path, child: Child) -> bool:
             for it in objects(path)
         )
     assert child.selector is not None
-    labels = [it["spec"]["template"]["metadata"]["labels"] for it in objects(path) if "template" in it["spec"]]
+    labels = [it["spec"]["template"]["metadata"].get("labels", {}) for it in objects(path) if "template" in it["spec"]]
     return any(matches(child.selector, it) for it in labels)
 
 
@@ -91,11 +91,11 @@ def test_every_workload_is_supervised_once(path: Path) -> None:
     }
     for it in objects(path):
         if "template" in it["spec"]:
-            labels = it["spec"]["template"]["metadata"]["labels"]
+            labels = it["spec"]["template"].get("metadata", {}).get("labels", {})
             mine = [
                 child.name
                 for child in children
                 if (child.target_ref is not None and child.target_ref.name == it["metadata"]["name"])
                 or (child.selector is not None and matches(child.selector, labels))
             ]
-            assert len(mine) == 1 or labels["app"] in custom, it["metadata"]["name"]
+            assert len(mine) == 1 or labels.get("app") in custom, it["metadata"]["name"]
