@@ -1,6 +1,5 @@
 """Installed by Helm from its image, upgraded, uninstalled: what a platform team does, and what becomes of their workloads."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -16,43 +15,69 @@ from e2e.lib.workloads import child, tree, workload
 from suptree.cluster.labels import INDEX_LABEL
 
 POLICIES = "mutatingadmissionpolicies"
+ALL: dict[str, object] = {"extraArgs": ["--verbose"], "podLabels": {"team": "platform"}}
+"""Values of a release that watches all namespaces."""
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """Install the chart on a cluster of its own."""
+    """A cluster of its own that has the image; each test says which values it needs."""
     with installation(tmp_path_factory.mktemp("image")) as found:
-        found.helm("install")
-        found.roll_out()
         yield found
 
 
 @pytest.fixture
 def shop(installed: Installation) -> Iterator[Kube]:
-    """Make a namespace with a supervised shop."""
+    """A namespace with a shop that runs."""
     with installed.namespace() as kube:
         kube.apply(workload("StatefulSet", "db"), workload("Deployment", "web"))
-        kube.apply(tree("shop", child("StatefulSet", "db"), child("Deployment", "web"), strategy="RestForOne"))
-        wait_ready(kube, "shop")
         yield kube
 
 
-def test_helm_install_ends_with_a_supervised_tree(installed: Installation, shop: Kube) -> None:
-    """The operator in the cluster restarts the group of a container that crashed, in order; nothing runs beside the cluster."""
-    with Recorder(shop) as recorder:
+def supervise(kube: Kube, **spec: object) -> None:
+    """Give the shop a supervisor, and wait until it is at work."""
+    children = (child("StatefulSet", "db"), child("Deployment", "web"))
+    kube.apply(tree("shop", *children, strategy="RestForOne", **spec))
+    wait_ready(kube, "shop")
+
+
+def test_from_helm_install_to_helm_upgrade(installed: Installation, shop: Kube) -> None:
+    """Installed for one namespace, the operator in the cluster restarts a group there and reads nothing elsewhere; upgraded to watch all, it has touched nobody and goes on."""
+    assert installed.target.audit_log is not None
+    old = {it["metadata"]["uid"] for it in installed.ensure(watchNamespaces=[shop.namespace])}
+    with installed.namespace() as elsewhere, Recorder(shop) as recorder:
+        elsewhere.apply(workload("StatefulSet", "db", real=False), tree("shop", child("StatefulSet", "db")))
+        supervise(shop)
         before = check.census(recorder, "db", "web")
         crash.end(shop, "db-0")
         entry = check.counted_once(wait_history(shop, "shop", 1))
         wait_ready(shop, "shop")
         check.replaced_once(recorder, before)
-    assert (entry["cause"], entry["exitCode"], entry["slice"]) == ("Crash", 3, ["db", "web"])
-    assert [pod["status"]["containerStatuses"][0]["restartCount"] for pod in installed.pods()] == [0, 0]
+        assert (entry["cause"], entry["exitCode"], entry["slice"]) == ("Crash", 3, ["db", "web"])
+        assert [pod["status"]["containerStatuses"][0]["restartCount"] for pod in installed.pods()] == [0, 0]
+
+        made = [*rights.requests(installed.target.audit_log, ACCOUNT)]
+        assert {it["objectRef"].get("namespace") for it in made} == {shop.namespace, NAMESPACE, None}
+        assert {it["objectRef"]["resource"] for it in made if "namespace" not in it["objectRef"]} == {POLICIES}
+        assert rights.refused(made) == set()
+        assert elsewhere.status("shop") == {}
+
+        before = check.census(recorder, "db", "web")
+        for pod in installed.ensure(**ALL):
+            assert pod["metadata"]["uid"] not in old
+            assert pod["metadata"]["labels"]["team"] == "platform"
+            assert pod["spec"]["containers"][0]["args"][-1] == "--verbose"
+        check.cost_nothing(wait_ready(elsewhere, "shop"))
+        crash.pretend(elsewhere, "db-0")
+        wait_history(elsewhere, "shop", 1)
+        check.counted_once(wait_ready(shop, "shop"))
+        check.untouched(recorder, before)
 
 
 def test_nothing_in_the_image_helps_an_intruder(installed: Installation) -> None:
     """The operator's container is not root, cannot write to its root, and has neither a shell nor a package manager."""
-    pod = installed.roll_out()[0]["metadata"]["name"]
+    pod = installed.ensure(**ALL)[0]["metadata"]["name"]
     program = (
         "import os, shutil; print(os.getuid(), os.access('/', os.W_OK), os.access('/tmp', os.W_OK),"
         " [it for it in ('sh', 'bash', 'dash', 'busybox', 'apt', 'dpkg', 'pip') if shutil.which(it)])"
@@ -63,6 +88,7 @@ def test_nothing_in_the_image_helps_an_intruder(installed: Installation) -> None
 def test_the_operator_uses_every_right_that_it_has(installed: Installation) -> None:
     """Each verb on each resource that the chart grants was used by the time that a tree has seen everything, and no other was tried."""
     assert installed.target.audit_log is not None
+    installed.ensure(**ALL)
     with installed.namespace() as kube:
         kinds = {"StatefulSet": "db", "Deployment": "web", "ReplicaSet": "worker", "DaemonSet": "agent"}
         kube.apply(*(workload(kind, name, real=False) for kind, name in kinds.items()))
@@ -95,51 +121,10 @@ def _replace_all_while_nobody_watches(installed: Installation, kube: Kube) -> No
     installed.roll_out()
 
 
-def test_with_watch_namespaces_nothing_elsewhere_is_even_read(installed: Installation, shop: Kube) -> None:
-    """Upgraded to watch one namespace, the operator supervises it with Roles there, and asks for nothing of another one."""
-    assert installed.target.audit_log is not None
-    with installed.namespace() as kube:
-        kube.apply(workload("StatefulSet", "db", real=False), tree("shop", child("StatefulSet", "db")))
-        wait_ready(kube, "shop")
-        installed.helm("upgrade", watchNamespaces=[shop.namespace])
-        installed.roll_out()
-        start = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
-        crash.pretend(kube, "db-0")
-        crash.end(shop, "db-0")
-        check.counted_once(wait_history(shop, "shop", 1))
-        wait_ready(shop, "shop")
-        check.cost_nothing(kube.status("shop"))
-        made = [*rights.requests(installed.target.audit_log, ACCOUNT)]
-        new = [it for it in made if it["requestReceivedTimestamp"] > start]
-        assert {it["objectRef"].get("namespace", "") for it in new} <= {shop.namespace, NAMESPACE, ""}
-        assert {it["objectRef"]["resource"] for it in new if "namespace" not in it["objectRef"]} <= {POLICIES}
-        assert rights.refused(new) == set()
-    installed.helm("upgrade")
-    installed.roll_out()
-
-
-def test_an_upgrade_restarts_nobody(installed: Installation, shop: Kube) -> None:
-    """After `helm upgrade` with other values another pod supervises the same trees, and no workload has noticed."""
-    old = {pod["metadata"]["uid"] for pod in installed.roll_out()}
-    with Recorder(shop) as recorder:
-        before = check.census(recorder, "db", "web")
-        installed.helm("upgrade", extraArgs=["--verbose"], podLabels={"team": "platform"})
-        for pod in installed.roll_out():
-            assert pod["metadata"]["uid"] not in old
-            assert pod["metadata"]["labels"]["team"] == "platform"
-            assert pod["spec"]["containers"][0]["args"][-1] == "--verbose"
-        check.cost_nothing(wait_ready(shop, "shop"))
-        check.untouched(recorder, before)
-        crash.end(shop, "db-0")
-        check.counted_once(wait_history(shop, "shop", 1))
-        wait_ready(shop, "shop")
-        check.replaced_once(recorder, before)
-
-
 def test_helm_uninstall_lets_every_pod_go_and_leaves_nothing(installed: Installation, shop: Kube) -> None:
     """The job of `helm uninstall` runs in the image: afterwards nothing is held, workloads run, only the CRD is left, and the job used every right that it had."""
-    shop.patch("suptree", "shop", {"spec": {"intensity": 0, "onExhausted": "Hold"}})
-    wait_ready(shop, "shop")
+    installed.ensure(**ALL)
+    supervise(shop, intensity=0, onExhausted="Hold")
     crash.end(shop, "db-0")
     wait_condition(shop, "shop", "Stalled", "True", "Held")
     eventually(lambda: len(shop.held()) == len(("db", "web")), "both children are held")

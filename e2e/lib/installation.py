@@ -31,6 +31,7 @@ class Installation:
     def __init__(self, target: Target, door: Door) -> None:
         self.target = target
         self.kube = target.kube.within(NAMESPACE)
+        self._installed: Json | None = None
         repository, _, tag = image.IMAGE.rpartition(":")
         # The local cluster has no Service addresses, so the operator is told where the API server is.
         where = {"KUBERNETES_SERVICE_HOST": door.host, "KUBERNETES_SERVICE_PORT": str(door.port)}
@@ -52,6 +53,13 @@ class Installation:
         done = subprocess.run(command, input=given, capture_output=True, text=True, env=self.kube.env, check=False)
         assert done.returncode == 0, f"{done.stderr}\n{self.story()}"
         return done.stdout
+
+    def ensure(self, **values: object) -> list[Json]:
+        """Install the release, or upgrade it, unless it has these values already; return its pods, which are Ready."""
+        if self._installed != values:
+            self.helm("install" if self._installed is None else "upgrade", **values)
+            self._installed = values
+        return self.roll_out()
 
     def story(self) -> str:
         """Tell what became of the operator's pods."""
