@@ -48,8 +48,16 @@ class Deletions:
             if self.seen.of(pod) is not None and not self.seen.judged(pod, GONE) and not self.replaced.has(pod)
         ]
 
+    def _was_down(self) -> bool:
+        """Tell whether the child is down, or was since it was last looked at: pods that came since did so afterwards.
+
+        Of a large child not all pods are remembered, so that nobody can tell which of them came since.
+        """
+        known = [pod for pod in self.pods if self.seen.of(pod) is not None]
+        return is_down(known if len(self.pods) <= MAX_PODS_BY_NAME else self.pods, self.replaced)
+
     def _judge(self, pod: Pod) -> Exit | None:
-        if not is_down(self.pods, self.replaced):
+        if not self._was_down():
             return None
         wanted = self._was_wanted(pod)
         if wanted is None:
