@@ -100,7 +100,9 @@ class BareScene(Scene):
             if raw is not None and raw["metadata"]["uid"] == it.uid:
                 self.keep(it.target.child, raw)
                 self.log.append(f"-{it.target.name}")
-                if it.target.kind == "Job":
+                if it.target.kind == "Job" and raw["metadata"].get("finalizers"):
+                    raw["metadata"].setdefault("deletionTimestamp", stamp(self.now))
+                elif it.target.kind == "Job":
                     self.job_gone(it.target.name)
                 else:
                     raw["metadata"]["deletionTimestamp"] = stamp(self.now + 30)
@@ -108,6 +110,8 @@ class BareScene(Scene):
             found = [kept(it, one.target.kind, one.target.name) for it in self.revisions.get(one.target.child, [])]
             if found and found[0] and self.object_of(one.target.kind, one.target.name) is None:
                 self.log.append(f"*{one.target.name}")
+                old = [(it["metadata"].get("ownerReferences") or [{}])[0].get("name") for it in self.pods.values()]
+                assert one.target.name not in old, "pods of the old Job are still there"
                 self.apply(stamped(found[0], "shop", one.operation))
                 made = self.object_of(one.target.kind, one.target.name)
                 assert made is not None

@@ -157,6 +157,7 @@ def test_a_job_stopped_by_a_crash_after_another_is_still_ours() -> None:
     it.settle()
     assert states(it) == "Up Up Up"
     assert len(it.created) == 1
+    assert it.child("tool").last_exit is None
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.cluster.bare_scene import bare_scene, job, states
+from tests.cluster.bare_scene import bare_child, bare_scene, job, states
+from tests.cluster.builders import tree
 
 REST, ALL, ONE = "RestForOne", "OneForAll", "OneForOne"
 
@@ -180,6 +181,7 @@ def test_c16_the_order_waits_for_a_suspended_job() -> None:
     """C16: a Job that is suspended while it is to start is waited for, not failed, and is not deleted."""
     it = bare_scene("db migrate=job:transient web", strategy=REST)
     it.suspend("migrate")
+    it.jobs["migrate"]["status"] = {"failed": 1}  # It ran before.
     it.settle()
     uid = it.jobs["migrate"]["metadata"]["uid"]
     it.dies("db-0")
@@ -190,3 +192,55 @@ def test_c16_the_order_waits_for_a_suspended_job() -> None:
     it.ends("migrate")
     assert it.settle() == "+web-0"
     assert it.jobs["migrate"]["metadata"]["uid"] == uid
+
+
+def test_a_suspended_job_does_not_stop_the_clocks_of_others() -> None:
+    """A child after a suspended Job is a zombie like any other: nobody waits for the Job."""
+    it = bare_scene("migrate=job:transient web", strategy=REST, more={"web": {"notReadySeconds": 60}})
+    it.suspend("migrate")
+    it.settle()
+    it.pods["web-0"]["status"]["conditions"][0]["status"] = "False"
+    it.decide()
+    it.now += 61
+    it.decide()
+    assert it.child("web").last_exit.cause == "Zombie"
+
+
+# Two who want the same Job, and one that does not go.
+
+
+def test_c57_two_trees_with_one_job() -> None:
+    """C57: a Job belongs to the older of two trees that name it, also when it has no pods."""
+    it = bare_scene("migrate=job:transient web", strategy=ALL)
+    it.ends("migrate")
+    it.settle()
+    it.pods = {name: raw for name, raw in it.pods.items() if name == "web-0"}
+    older = tree(bare_child("Job", "migrate"), name="older")
+    older["metadata"]["creationTimestamp"] = "2026-02-01T00:00:00Z"
+    it.others.append(older)
+    it.settle()
+    assert it.condition("ResolvedRefs") == "False ClaimedByOtherTree"
+    assert "older" in it.message("ResolvedRefs")
+
+
+def test_a_job_with_somebodys_finalizer_is_waited_for() -> None:
+    """A Job that somebody's finalizer keeps is not created again before it is gone, and is deleted once."""
+    it = bare_scene("db sync=job", strategy=REST)
+    it.jobs["sync"]["metadata"]["finalizers"] = ["example.com/mine"]
+    it.dies("db-0")
+    assert it.settle() == "-sync"
+    assert (states(it), it.created) == ("Up Stopping", [])  # The kubelet has restarted db.
+    it.job_gone("sync")
+    assert it.settle() == "-db-0 +db-0 *sync"
+    assert states(it) == "Up Up"
+
+
+def test_a_job_has_stopped_when_its_pods_are_gone() -> None:
+    """The Job's object goes at once and its pods take their time: the next child is stopped when they are gone, and not before."""
+    it = bare_scene("db sync=job", strategy=REST)
+    it.dies("db-0")
+    for _ in range(3):
+        it.step()
+    assert it.jobs == {}
+    assert it.log == ["-sync"]
+    assert it.settle() == "-db-0 +db-0 *sync"
