@@ -115,7 +115,7 @@ app.kubernetes.io/component: operator
 {{- end -}}
 
 {{/* The labels of the job that runs before an uninstallation. Its name is another, so that no selector of the operator meets it. */}}
-{{- define "suptree.hookLabels" -}}
+{{- define "suptree.ownHookLabels" -}}
 app.kubernetes.io/name: {{ include "suptree.name" . }}-uninstall
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: uninstall
@@ -123,6 +123,10 @@ app.kubernetes.io/part-of: suptree
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{- define "suptree.hookLabels" -}}
+{{ toYaml (merge (include "suptree.ownHookLabels" . | fromYaml) .Values.commonLabels) }}
 {{- end -}}
 
 {{/* What makes an object part of the uninstallation, given its weight. What a hook that failed left is there to be looked at. */}}
