@@ -4,7 +4,6 @@ The index is written by the operator's own code, so that both halves of docs/des
 other. Most pods are created with dry-run: the API server answers with what it would have stored.
 """
 
-import collections.abc
 import json
 import random
 import time
@@ -22,7 +21,7 @@ from e2e.lib.gate import (
     tree_of,
     until,
 )
-from e2e.lib.operator import manifests
+from e2e.lib.operator import Operator
 from e2e.lib.target import Target
 from suptree.api.child import LabelRequirement, LabelSelector
 from suptree.api.choices import LabelOperator
@@ -38,17 +37,10 @@ WEB = {"app": "web"}
 
 
 @pytest.fixture(scope="module")
-def gate(target: Target) -> collections.abc.Iterator[Gate]:
-    """Give a cluster with the chart's policy: the one that is installed, or else one for these tests."""
-    policy = [it for it in manifests(target) if it["kind"].startswith("MutatingAdmissionPolicy")]
-    was_there = target.kube.run("get", "mutatingadmissionpolicy", "suptree-hold", "--ignore-not-found").stdout
-    if not was_there:
-        target.kube.apply(*policy, server_side=True)
-    yield Gate(target)
-    if not was_there:
-        target.kube.run(
-            "delete", "--filename", "-", given=json.dumps({"kind": "List", "apiVersion": "v1", "items": policy})
-        )
+def gate(target: Target, operator: Operator) -> Gate:
+    """Give a cluster with the chart's policy, which the operator's installation has put there."""
+    assert operator.process is not None
+    return Gate(target)
 
 
 @pytest.fixture(scope="module")
