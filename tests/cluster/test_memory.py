@@ -19,7 +19,8 @@ from suptree.cluster.memory import (
     short_uid,
 )
 from suptree.cluster.views import pod_of
-from tests.cluster.builders import container, new_id, pod, terminated
+from suptree.core.budget import uncounted_limit
+from tests.cluster.builders import container, new_id, pod, stamp, terminated
 from tests.cluster.scene import scene
 
 FAST = settings(max_examples=100, deadline=None, derandomize=True)
@@ -123,6 +124,21 @@ def test_a_status_of_5000_pods_stays_small(deaths: int) -> None:
         raw["status"]["conditions"] = [{"type": "Ready", "status": "False", "message": huge}]
     plan = it.decide()
     assert len(plan.deletes) == 5001
+    assert len(json.dumps(plan.status.to_json())) < 64 * 1024
+
+
+def test_the_largest_budget_leaves_a_small_status() -> None:
+    """A tree that has used up the largest budget there is, and its disruptions too, has a status below 64 KiB."""
+    it = scene("db web=deploy*100", strategy="OneForAll", intensity=1000, periodSeconds=86400)
+    it.decide()
+    stamps = [stamp(it.now - 1 - at / 7) for at in range(1000)]
+    status = it.tree["status"]
+    status["budget"]["times"], status["uncounted"] = stamps, stamps[: uncounted_limit(1000)]
+    it.dies("db-0", message="x" * 300_000)
+    plan = it.decide()
+    assert plan.status.exhausted is not None
+    assert plan.status.budget is not None
+    assert (len(plan.status.budget.times), len(plan.status.uncounted)) == (1000, 500)
     assert len(json.dumps(plan.status.to_json())) < 64 * 1024
 
 

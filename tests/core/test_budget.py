@@ -82,6 +82,7 @@ def test_a_sliding_log_is_no_counter(log: tuple[float, ...], later: float, perio
         pytest.param(2, 10, id="10 is 5 times 2"),
         pytest.param(3, 15, id="5 times the intensity"),
         pytest.param(100, 500, id="with a large intensity too"),
+        pytest.param(1000, 500, id="500 at most: the window must fit into the status"),
     ],
 )
 def test_uncounted_restarts_have_a_limit_of_their_own(intensity: int, limit: int) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from suptree.core.spec import Backoff
 
+_LEAST_UNCOUNTED, _MOST_UNCOUNTED = 10, 500
+
 
 def prune(times: Sequence[float], now: float, period: int) -> tuple[float, ...]:
     """Drop the times that have left the window. The edge is inside (OTP rule 15).
@@ -24,8 +26,11 @@ def is_exceeded(times: Sequence[float], limit: int) -> bool:
 
 
 def uncounted_limit(intensity: int) -> int:
-    """Return the limit of the window of uncounted restarts, which ends a loop of disruptions (design section 2)."""
-    return max(10, 5 * intensity)
+    """Return the limit of the window of uncounted restarts, which ends a loop of disruptions (design section 2).
+
+    It has an upper end because each restart in the window takes its place in the status.
+    """
+    return max(_LEAST_UNCOUNTED, min(_MOST_UNCOUNTED, 5 * intensity))
 
 
 def delay(backoff: Backoff, earlier: int, jitter: float) -> float:
