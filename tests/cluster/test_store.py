@@ -76,7 +76,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.version += 1
         listed = [self.view(uid, labels, self.version) for uid in sorted(keep)]
         listed = [it for it in listed if matches(selector, it.labels)]
-        self.store.replace_pods(listed, selector)
+        self.store.replace_pods(listed, self.store.lost(listed, selector, self.version))
         found = {it.uid: it for it in listed}
         self.plain = {uid: it for uid, it in self.plain.items() if uid in found or not matches(selector, it.labels)}
         self.plain |= found
@@ -165,3 +165,14 @@ def test_a_namespace_that_was_never_heard_of_is_empty() -> None:
     store.namespace("one").put_pod(pod_of(pod("db-0", labels={"app": "a"})))
     assert [it.name for it in store.namespace("one").pods(SELECTORS[0])] == ["db-0"]
     assert list(store.namespace("two").pods(SELECTORS[0])) == []
+
+
+def test_a_pod_that_came_after_the_list_is_not_lost() -> None:
+    """A pod that a watch shows while an older list is still under way is not taken for one that is gone."""
+    store = Namespace()
+    raw = pod("db-0", labels={"app": "db"})
+    raw["metadata"]["resourceVersion"] = "8"
+    store.put_pod(pod_of(raw))
+    selector = LabelSelector(match_labels={"app": "db"})
+    assert store.lost([], selector, 7) == []
+    assert store.lost([], selector, 8) == [raw["metadata"]["uid"]]

@@ -164,8 +164,10 @@ class TreeLoop:
 
     async def _list_pods(self, selectors: tuple[LabelSelector, ...]) -> None:
         for selector in selectors:
-            listed = await self._api.list_pods(self.key[0], selector)
-            if self._namespace.replace_pods(map(pod_of, listed), selector):
+            found, version = await self._api.list_pods(self.key[0], selector)
+            listed = [pod_of(raw) for raw in found]
+            lost = self._namespace.lost(listed, selector, version)
+            if self._namespace.replace_pods(listed, lost):
                 logger.debug("a fresh list of pods differed from what was watched", extra=about(self.key))
 
     # Observe and decide.

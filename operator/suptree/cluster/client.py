@@ -160,11 +160,11 @@ class Api:
             raise
         return True
 
-    async def list_pods(self, namespace: str, selector: LabelSelector) -> list[dict[str, Any]]:
-        """List the pods with these labels, as they are now."""
+    async def list_pods(self, namespace: str, selector: LabelSelector) -> tuple[list[dict[str, Any]], int]:
+        """List the pods with these labels, as they are now; and say as of which resource version."""
         query = urlencode({"labelSelector": selector_text(selector)})
-        items: list[dict[str, Any]] = (await self._ask("GET", f"{_pods_path(namespace)}?{query}")).get("items") or []
-        return items
+        answer = await self._ask("GET", f"{_pods_path(namespace)}?{query}")
+        return answer.get("items") or [], int((answer.get("metadata") or {}).get("resourceVersion") or 0)
 
     # Everything that is watched, in pages: a cluster has many pods, and most of them are nobody's children.
 

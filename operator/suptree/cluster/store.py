@@ -87,14 +87,22 @@ class Namespace:
         if not bucket:
             self._by_pair.pop(pair, None)
 
-    def replace_pods(self, listed: Iterable[Pod], selector: LabelSelector) -> bool:
-        """Take a fresh list of the pods with these labels as the truth; tell whether anything was different."""
-        found = {pod.uid: pod for pod in listed}
-        lost = [pod.uid for pod in self.pods(selector) if pod.uid not in found]
-        for uid in lost:
-            self.drop_pod(uid)
-        changed = [self.put_pod(pod) for pod in found.values()]
-        return bool(lost) or any(changed)
+    def lost(self, listed: Iterable[Pod], selector: LabelSelector, version: int) -> list[str]:
+        """Return the UIDs of the pods with these labels that are known and were gone when they were listed.
+
+        Args:
+            listed: The pods that there were.
+            selector: Their labels.
+            version: The resource version as of which they were listed; a pod that is younger is none that was missed.
+        """
+        found = {pod.uid for pod in listed}
+        return [pod.uid for pod in self.pods(selector) if pod.uid not in found and pod.version <= version]
+
+    def replace_pods(self, listed: Iterable[Pod], lost: Iterable[str]) -> bool:
+        """Take a fresh list of pods as the truth, and forget those that it has lost; tell whether anything was different."""
+        gone = [self.drop_pod(uid) for uid in lost]
+        changed = [self.put_pod(pod) for pod in listed]
+        return any(gone) or any(changed)
 
     def pods(self, selector: LabelSelector) -> Iterator[Pod]:
         """Return the pods with these labels."""
