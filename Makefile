@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLUSTER ?= local
 # Each worker has a cluster of its own; the tests wait most of the time.
-E2E_WORKERS ?= 2
+E2E_WORKERS ?= 3
 .DEFAULT_GOAL := help
 
 help: ## list the commands
