@@ -199,12 +199,14 @@ class TreeLoop:
 
     async def _decide(self, tree: Tree) -> tuple[Situation, Plan]:
         fresh: set[str] = set()
+        looks = 0
         while True:
             situation = self._look(tree, frozenset(fresh))
             plan = decide(situation)
             asked = [owner for owner in plan.confirm if owner.uid not in fresh]
-            if not asked or len(fresh) >= _MAX_LOOKS:
+            if not asked or looks >= _MAX_LOOKS:
                 return situation, plan
+            looks += 1
             # In a namespace that goes, pods are deleted before or after their controllers, in no order.
             self._is_namespace_going = self._is_namespace_going or await self._api.is_namespace_going(self.key[0])
             for owner in asked:
