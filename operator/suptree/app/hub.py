@@ -248,12 +248,7 @@ class Hub:
     def _let_go_if_orphan(self, pod: Pod) -> None:
         """Release a held pod whose tree is gone: no pod stays held for ever."""
         tree = pod.labels.get(TREE_LABEL, "")
-        if (
-            self.is_acting
-            and pod.is_gated
-            and not pod.is_deleting
-            and tree not in self.store.namespace(pod.namespace).trees
-        ):
+        if self.is_acting and pod.is_held and tree not in self.store.namespace(pod.namespace).trees:
             self.calls.put(("release", pod.uid), lambda: self._release(pod))
 
     async def _release(self, pod: Pod) -> None:

@@ -17,14 +17,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException
 
 import suptree
 from suptree.app.calls import pause
-from suptree.cluster.client import NOT_FOUND, POLICY_NAME, Api, ApiError
+from suptree.cluster.client import POLICY_NAME, Api, ApiError
 from suptree.cluster.situation import Release
 from suptree.cluster.views import Pod, pod_of
 
@@ -70,23 +70,8 @@ class LeavingApi(Api):
     async def held_pods(self, namespace: str | None) -> list[Pod]:
         """List the pods of a namespace, or of all, that our gate holds; a held pod is Pending and has no node."""
         where = f"/api/v1/namespaces/{quote(namespace)}/pods" if namespace else "/api/v1/pods"
-        found: list[Pod] = []
-        query: dict[str, str] = {"fieldSelector": "status.phase=Pending,spec.nodeName=", "limit": str(_PAGE)}
-        while True:
-            answer = await self._ask("GET", f"{where}?{urlencode(query)}")
-            found += [pod for pod in map(pod_of, answer.get("items") or []) if pod.is_gated and not pod.is_deleting]
-            query["continue"] = (answer.get("metadata") or {}).get("continue") or ""
-            if not query["continue"]:
-                return found
-
-    async def _if_there(self, method: str, path: str, body: dict[str, str] | None = None) -> bool:
-        try:
-            await self._call(method, path, body)
-        except ApiError as error:
-            if error.status == NOT_FOUND:
-                return False
-            raise
-        return True
+        query = {"fieldSelector": "status.phase=Pending,spec.nodeName=", "limit": str(_PAGE)}
+        return [pod async for raw in self._pages(where, query) if (pod := pod_of(raw)).is_held]
 
 
 def _binding_path() -> str:

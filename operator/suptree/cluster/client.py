@@ -5,7 +5,7 @@ restart is hundreds of calls, and nothing in their answers is looked at.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -95,6 +95,37 @@ class Api:
     ) -> dict[str, Any]:
         return _parse(await self._call(method, path, body, content_type))
 
+    async def _find(self, path: str) -> dict[str, Any] | None:
+        """Read an object; None if it is not there."""
+        try:
+            return await self._ask("GET", path)
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
+    async def _if_there(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> bool:
+        """Make a call about an object; tell whether it was there."""
+        try:
+            await self._call(method, path, body)
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return False
+            raise
+        return True
+
+    async def _pages(self, path: str, query: Mapping[str, str], accept: str = JSON) -> AsyncIterator[dict[str, Any]]:
+        """List objects page by page; the query's `limit` is the size of a page."""
+        page = dict(query)
+        while True:
+            answer = _parse(await self._call("GET", f"{path}?{urlencode(page)}", accept=accept))
+            for item in answer.get("items") or []:
+                yield item
+            token = (answer.get("metadata") or {}).get("continue")
+            if not token:
+                return
+            page["continue"] = token
+
     # Trees.
 
     async def get_tree(self, namespace: str, name: str) -> dict[str, Any]:
@@ -103,13 +134,7 @@ class Api:
 
     async def is_tree_there(self, namespace: str, name: str) -> bool:
         """Tell whether a tree exists."""
-        try:
-            await self.get_tree(namespace, name)
-        except ApiError as error:
-            if error.status == NOT_FOUND:
-                return False
-            raise
-        return True
+        return await self._if_there("GET", _tree_path(namespace, name))
 
     async def list_trees(self, namespace: str) -> list[dict[str, Any]]:
         """List the trees of a namespace."""
@@ -177,26 +202,14 @@ class Api:
         """
         group, plural = resource.split()
         path = f"/{group}/namespaces/{quote(namespace)}/{plural}" if namespace else f"/{group}/{plural}"
-        found: list[tuple[str, str]] = []
-        page = {"limit": str(PAGE)}
-        while True:
-            answer = _parse(await self._call("GET", f"{path}?{urlencode(page)}", accept=METADATA_LIST))
-            found += [(it["metadata"].get("namespace", ""), it["metadata"]["uid"]) for it in answer.get("items") or []]
-            token = answer.get("metadata", {}).get("continue")
-            if not token:
-                return found
-            page["continue"] = token
+        items = self._pages(path, {"limit": str(PAGE)}, METADATA_LIST)
+        return [(it["metadata"].get("namespace", ""), it["metadata"]["uid"]) async for it in items]
 
     # Workloads, events, the index, the policy.
 
     async def get_workload(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """Read a workload; None if it is gone."""
-        try:
-            return await self._ask("GET", f"/apis/apps/v1/namespaces/{namespace}/{kind.lower()}s/{name}")
-        except ApiError as error:
-            if error.status == NOT_FOUND:
-                return None
-            raise
+        return await self._find(f"/apis/apps/v1/namespaces/{namespace}/{kind.lower()}s/{name}")
 
     async def is_namespace_going(self, namespace: str) -> bool:
         """Tell whether a namespace is being deleted, or is gone; False when that may not be read."""
@@ -212,12 +225,7 @@ class Api:
 
     async def discover(self, api_version: str) -> dict[str, Any] | None:
         """List the kinds of an API version (an APIResourceList); None if the API server does not know it."""
-        try:
-            return await self._ask("GET", _version_path(api_version))
-        except ApiError as error:
-            if error.status == NOT_FOUND:
-                return None
-            raise
+        return await self._find(_version_path(api_version))
 
     async def get_scale(self, ref: ScaleRef, namespace: str, plural: str) -> dict[str, Any]:
         """Read the scale of an object."""
@@ -265,22 +273,13 @@ class Api:
 
     async def delete_index(self, namespace: str) -> None:
         """Remove the index of a namespace that has no trees any more."""
-        try:
-            await self._call("DELETE", f"/api/v1/namespaces/{namespace}/configmaps/{INDEX_NAME}")
-        except ApiError as error:
-            if error.status != NOT_FOUND:
-                raise
+        await self._if_there("DELETE", f"/api/v1/namespaces/{namespace}/configmaps/{INDEX_NAME}")
 
     # The Lease by which one of several operators is the one that acts.
 
     async def get_lease(self, namespace: str, name: str) -> dict[str, Any] | None:
         """Read a Lease; None if there is none."""
-        try:
-            return await self._ask("GET", f"{_leases_path(namespace)}/{name}")
-        except ApiError as error:
-            if error.status == NOT_FOUND:
-                return None
-            raise
+        return await self._find(f"{_leases_path(namespace)}/{name}")
 
     async def put_lease(
         self, namespace: str, name: str, spec: Mapping[str, Any], before: Mapping[str, Any] | None
@@ -304,13 +303,7 @@ class Api:
     async def is_policy_installed(self) -> bool:
         """Tell whether the admission policy that holds pods is there."""
         path = f"/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies/{POLICY_NAME}"
-        try:
-            await self._call("GET", path)
-        except ApiError as error:
-            if error.status == NOT_FOUND:
-                return False
-            raise
-        return True
+        return await self._if_there("GET", path)
 
 
 def selector_text(selector: LabelSelector) -> str:

@@ -17,13 +17,7 @@ class ObjectApi(Api):
 
     async def get_object(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """Read a Job or Pod; None if there is none."""
-        try:
-            found = await self._ask("GET", f"{_objects_path(kind, namespace)}/{quote(name)}")
-        except ApiError as error:
-            if error.status == NOT_FOUND:
-                return None
-            raise
-        return found
+        return await self._find(f"{_objects_path(kind, namespace)}/{quote(name)}")
 
     async def create_object(self, namespace: str, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
         """Create a Job or Pod; None if one of that name is there already."""
@@ -69,11 +63,7 @@ class ObjectApi(Api):
 
     async def delete_revision(self, namespace: str, name: str) -> None:
         """Forget a manifest."""
-        try:
-            await self._call("DELETE", f"{_revisions_path(namespace)}/{name}")
-        except ApiError as error:
-            if error.status != NOT_FOUND:
-                raise
+        await self._if_there("DELETE", f"{_revisions_path(namespace)}/{name}")
 
 
 def _objects_path(kind: str, namespace: str) -> str:

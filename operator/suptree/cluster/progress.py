@@ -185,7 +185,7 @@ class Progress:
         """Return the pods that wait, each with its child."""
         for name, view in self.views.items():
             if self.is_held(name):
-                yield from ((name, pod) for pod in view.pods if pod.is_gated and not pod.is_deleting)
+                yield from ((name, pod) for pod in view.pods if pod.is_held)
 
     def releases(self) -> Iterable[Release]:
         """Return the pods to let go: those whose turn it is, and those that nothing keeps."""
@@ -193,7 +193,7 @@ class Progress:
         for name, view in self.views.items():
             if not self.is_held(name):
                 stamp = op.id if op is not None else self.state.serial
-                yield from (Release(pod, stamp) for pod in view.pods if pod.is_gated and not pod.is_deleting)
+                yield from (Release(pod, stamp) for pod in view.pods if pod.is_held)
 
     def stuck(self) -> list[Pod]:
         """Return the pods that should be gone by now."""

@@ -44,9 +44,7 @@ def decide(it: Situation) -> Plan:
     is_mine = tree.status.uid == tree.uid
     it = replace(it, children=settled(it.children, tree.status if is_mine else SupervisionTreeStatus(), it.fresh))
     strays = tuple(Release(pod, None) for pod in it.strays)
-    gated = strays + tuple(
-        Release(pod, None) for view in it.children for pod in view.pods if pod.is_gated and not pod.is_deleting
-    )
+    gated = strays + tuple(Release(pod, None) for view in it.children for pod in view.pods if pod.is_held)
     if tree.is_deleting or it.is_namespace_going:
         return Plan(tree.status, releases=gated)
     # A restored tree (status of another UID) starts afresh: nothing that the old one left undone is done now.

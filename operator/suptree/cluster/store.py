@@ -124,7 +124,7 @@ class Namespace:
     def held(self, tree: str) -> list[Pod]:
         """Return the pods with the tree's mark that wait to be released."""
         marked = self._by_pair.get((TREE_LABEL, tree), {}).values()
-        return [pod for pod in marked if pod.is_gated and not pod.is_deleting]
+        return [pod for pod in marked if pod.is_held]
 
     def knows(self, uid: str) -> bool:
         """Tell whether an object with that UID is remembered."""

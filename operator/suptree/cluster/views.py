@@ -86,6 +86,11 @@ class Pod:
         return self.deletes_at is not None
 
     @property
+    def is_held(self) -> bool:
+        """Whether our gate keeps it from starting."""
+        return self.is_gated and not self.is_deleting
+
+    @property
     def is_disrupted(self) -> bool:
         """Whether Kubernetes took it away: eviction, preemption, node shutdown, a node that is gone."""
         return bool(self.disruption)
