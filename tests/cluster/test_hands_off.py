@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from suptree.api.status import SupervisionTreeStatus
-from tests.cluster.builders import new_uid
+from tests.cluster.builders import new_uid, pod, tree
 from tests.cluster.scene import SPECS, Scene, scene
 
 ALL = "OneForAll"
@@ -124,14 +124,53 @@ def test_a_child_that_is_taken_out_of_the_list_is_let_go() -> None:
     assert released == {name for name in held if not name.startswith("db")}
 
 
-def test_what_is_held_for_a_missing_target_is_not_let_go_for_it() -> None:
-    """While a child's target is away nobody can tell whose a held pod is, so it waits."""
-    it = shop(strategy=ALL, intensity=0, onExhausted="Hold")
+def holding(children: str = "db web=deploy*2 job:temporary") -> Scene:
+    """Return a tree that has given up and holds all its pods, each with the tree's mark."""
+    it = scene(children, strategy=ALL, intensity=0, onExhausted="Hold")
     it.dies("db-0")
     it.settle()
     for raw in it.pods.values():
         raw["metadata"]["labels"]["suptree.dev/tree"] = "shop"
-    it.workloads = [raw for raw in it.workloads if raw["metadata"]["name"] != "db"]
+    return it
+
+
+def take_away(it: Scene, name: str) -> None:
+    """Let a workload go, and leave its pods there."""
+    it.workloads = [raw for raw in it.workloads if raw["metadata"]["name"] != name]
+
+
+def test_what_is_held_for_a_missing_target_is_not_let_go_for_it() -> None:
+    """While the target of a child that is to stay down is away, nobody can tell whose a held pod is, so it waits."""
+    it = holding()
+    take_away(it, "db")
+    assert it.decide().releases == ()
+
+
+def test_a_child_that_is_taken_out_is_let_go_while_another_is_missing() -> None:
+    """What is wrong with one child keeps no pod waiting that is no child's any more."""
+    it = holding()
+    take_away(it, "db")
+    it.tree["spec"]["children"] = [raw for raw in it.tree["spec"]["children"] if raw["name"] != "web"]
+    assert {found.pod.name for found in it.decide().releases} == {"web-r1-0", "web-r1-1"}
+
+
+def test_a_held_pod_of_a_missing_target_that_no_restart_holds_is_let_go() -> None:
+    """A pod that was held at its creation starts at once when no restart is under way, though its controller is not seen yet."""
+    it = shop(strategy=ALL)
+    sts = it.workload("StatefulSet", "db")
+    take_away(it, "db")
+    it.gone("db-0")
+    it.add(pod("db-0", of=sts, gated=True, labels={"suptree.dev/tree": "shop"}))
+    plan = it.decide()
+    assert it.condition("ResolvedRefs") == "False ChildMissing"
+    assert [found.pod.name for found in plan.releases] == ["db-0"]
+
+
+def test_a_held_pod_of_another_tree_is_left_to_that_one() -> None:
+    """A pod whose labels fit two trees is let go only by the one whose child made it, whatever its mark says."""
+    it = holding()
+    it.tree["spec"]["children"], others = it.tree["spec"]["children"][:1], it.tree["spec"]["children"][1:]
+    it.others = [tree(*others, name="books")]
     assert it.decide().releases == ()
 
 

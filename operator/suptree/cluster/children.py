@@ -99,9 +99,20 @@ def resolve_all(tree: str, children: Iterable[Child], world: World) -> tuple[Chi
 
 
 def strays(tree: str, views: Iterable[ChildView], world: World) -> tuple[Pod, ...]:
-    """Return the held pods that carry the tree's mark and belong to none of its children."""
+    """Return the held pods that carry the tree's mark and belong to none of its children, nor to those of another tree."""
     mine = {pod.uid for view in views for pod in view.pods}
-    return tuple(pod for pod in world.held(tree) if pod.uid not in mine)
+    found = tuple(pod for pod in world.held(tree) if pod.uid not in mine)
+    if not found:
+        return ()
+    # The mark is only the first tree in the alphabet whose selector fits: whose pod it is, its owner tells.
+    others = [it for it in world.trees_by_name().values() if it.name != tree and it.spec is not None]
+    theirs = {
+        pod.uid
+        for other in others
+        for view in resolve_all(other.name, other.spec.children if other.spec else (), world)
+        for pod in view.pods
+    }
+    return tuple(pod for pod in found if pod.uid not in theirs)
 
 
 def _same_target(one: ChildView, other: ChildView) -> bool:

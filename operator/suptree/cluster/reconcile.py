@@ -21,6 +21,7 @@ from suptree.cluster.children import ChildView, is_nothing_ready, is_up, replace
 from suptree.cluster.draft import Draft
 from suptree.cluster.exits import Evidence, Judgement, judge, judge_tree
 from suptree.cluster.jobs import Job
+from suptree.cluster.labels import matches
 from suptree.cluster.memory import Replaced, decode, encode
 from suptree.cluster.orders import obey, reset
 from suptree.cluster.progress import Progress, target_of
@@ -51,9 +52,7 @@ def decide(it: Situation) -> Plan:
     before = tree.status if is_mine else SupervisionTreeStatus(uid=tree.uid, reset=tree.reset)
     if tree.spec is None or tree.refusal is not None or tree.spec.suspend:
         return Plan(report.hands_off(it, before), releases=gated, creations=tuple(_left_undone(it, before)))
-    plan = _Decision(it, tree.spec, before).plan()
-    # A stray may belong to a child whose target is not there, or to another tree: then it is not for this one to let go.
-    return plan if any(view.problem for view in it.children) else replace(plan, releases=plan.releases + strays)
+    return _Decision(it, tree.spec, before).plan()
 
 
 def _left_undone(it: Situation, before: SupervisionTreeStatus) -> Iterable[Create]:
@@ -85,7 +84,7 @@ class _Decision(Draft):
         return Plan(
             status=report.status(self.it, self.spec, self.before, self._outcome()),
             deletes=tuple(progress.deletes()),
-            releases=tuple(progress.releases()),
+            releases=(*progress.releases(), *self._stray_releases(progress)),
             saves=tuple(self._saves()),
             removals=tuple(progress.removals()),
             creations=tuple(progress.creations()),
@@ -277,6 +276,14 @@ class _Decision(Draft):
             self.work = record.Work()
             if self.state.ending is None:
                 self.ledger.finished()
+
+    def _stray_releases(self, progress: Progress) -> Iterable[Release]:
+        """Let the strays go, but for those that are held for a child that cannot be looked at now."""
+        away = [view.name for view in self.it.children if view.problem and progress.is_held(view.name)]
+        kept = [old.selector for name in away if (old := self.old.get(name)) is not None and old.selector is not None]
+        for pod in self.it.strays:
+            if not any(matches(selector, pod.labels) for selector in kept):
+                yield Release(pod, None)
 
     # What to tell, and when to look again.
 

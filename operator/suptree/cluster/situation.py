@@ -35,7 +35,7 @@ class Situation:
     turns: Turns = field(default_factory=Turns)
     """The restarts of all other trees of the cluster."""
     strays: tuple[Pod, ...] = ()
-    """Held pods that carry the tree's mark and belong to none of its children: their child was taken out of the list."""
+    """Held pods that carry the tree's mark and belong to no child of any tree, as far as anybody can tell now."""
 
 
 @dataclass(frozen=True, slots=True)
