@@ -29,6 +29,7 @@ SETS: dict[str, tuple[Json, str]] = {
     "one-replica": ({**NO_CRD, "replicas": 1}, "1.37.0"),
     "watched-namespaces": ({**NO_CRD, "watchNamespaces": ["shop", "books"]}, "1.37.0"),
     "scale-kinds": ({**NO_CRD, "scaleKinds": [{"apiGroup": "example.org", "resource": "brokers"}]}, "1.37.0"),
+    "recreate": ({**NO_CRD, "recreate": {"enabled": True}}, "1.37.0"),
     "everything-around": (
         {
             **NO_CRD,
