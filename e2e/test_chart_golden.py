@@ -30,6 +30,15 @@ SETS: dict[str, tuple[Json, str]] = {
     "watched-namespaces": ({**NO_CRD, "watchNamespaces": ["shop", "books"]}, "1.37.0"),
     "scale-kinds": ({**NO_CRD, "scaleKinds": [{"apiGroup": "example.org", "resource": "brokers"}]}, "1.37.0"),
     "recreate": ({**NO_CRD, "recreate": {"enabled": True}}, "1.37.0"),
+    "rights-of-ones-own": (
+        {
+            **NO_CRD,
+            "rbac": {"create": False},
+            "serviceAccount": {"create": False, "name": "mine"},
+            "uninstallHook": {"serviceAccountName": "my-leaving"},
+        },
+        "1.37.0",
+    ),
     "everything-around": (
         {
             **NO_CRD,
@@ -135,3 +144,25 @@ def test_a_wrong_value_is_refused_by_name(helm: Path, values: Json, said: str) -
     done = render(helm, values)
     assert (done.returncode, done.stdout) == (1, "")
     assert said in done.stderr
+
+
+ENDS: dict[str, tuple[Json, str]] = {
+    "the job": ({}, "`helm uninstall` first runs the job suptree-uninstall"),
+    "no job": ({"uninstallHook": {"enabled": False}}, "since uninstallHook.enabled is false"),
+    "no rights": (
+        {"rbac": {"create": False}},
+        "since rbac.create is false and uninstallHook.serviceAccountName names no",
+    ),
+    "rights of one's own": (
+        {"rbac": {"create": False}, "uninstallHook": {"serviceAccountName": "mine"}},
+        "`helm uninstall` first runs the job suptree-uninstall",
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "said"), ENDS.values(), ids=ENDS.keys())
+def test_the_notes_say_how_it_ends(helm: Path, values: Json, said: str) -> None:
+    """Whoever installs Suptree is told what `helm uninstall` will do, or why it will not."""
+    command = [str(helm), "install", "--dry-run=client", "suptree", str(CHART), "--values", "-"]
+    done = subprocess.run(command, input=json.dumps(values), text=True, check=True, capture_output=True)
+    assert said in done.stdout.split("\nNOTES:\n")[1]

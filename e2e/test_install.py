@@ -140,3 +140,5 @@ def test_helm_uninstall_lets_every_pod_go_and_leaves_nothing(installed: Installa
     granted = rights.of_rules(rule for role in roles for rule in role["rules"])
     assert rights.refused(entries) == set()
     assert sorted(map(str, granted - rights.used(entries))) == [], "the job may do what it does not"
+    documented = rights.documented(ROOT / "docs" / "security.md", "### The job of `helm uninstall`")
+    assert sorted(map(str, granted ^ documented)) == [], "docs/security.md lists other rights than the job has"

@@ -51,9 +51,9 @@ def granted(kube: Kube, account: str) -> set[Right]:
     return found
 
 
-def documented(page: Path) -> set[Right]:
-    """Return the rights that a page lists in the first table of its section "Rights", verbs and resources as code."""
-    section = page.read_text().split("\n## Rights\n")[1].split("\n## ")[0].split("\n\nOnly when")[0]
+def documented(page: Path, heading: str = "## Rights") -> set[Right]:
+    """Return the rights that a page lists in the first table below a heading, verbs and resources as code."""
+    section = page.read_text().split(f"\n{heading}\n")[1].split("\n| --- | --- | --- |\n")[1].split("\n\n")[0]
     rows = [line.split("|")[1:3] for line in section.splitlines() if line.startswith("| `")]
     words = re.compile(r"`([^`]+)`").findall
     return {

@@ -114,6 +114,18 @@ true
 app.kubernetes.io/component: operator
 {{- end -}}
 
+{{/* The name of the job that runs before an uninstallation. */}}
+{{- define "suptree.uninstallName" -}}
+{{- printf "%s-uninstall" (include "suptree.fullname" . | trunc 53 | trimSuffix "-") -}}
+{{- end -}}
+
+{{/* The service account of that job; empty when there is none: an account without rights would only make every uninstallation fail. */}}
+{{- define "suptree.uninstallAccount" -}}
+{{- if .Values.uninstallHook.enabled -}}
+{{- default (ternary (include "suptree.uninstallName" .) "" .Values.rbac.create) .Values.uninstallHook.serviceAccountName -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The labels of the job that runs before an uninstallation. Its name is another, so that no selector of the operator meets it. */}}
 {{- define "suptree.ownHookLabels" -}}
 app.kubernetes.io/name: {{ include "suptree.name" . }}-uninstall
