@@ -128,7 +128,8 @@ def _stop(_number: int, _frame: object) -> None:
 
 def main() -> int:
     """Run one command."""
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a background job of a shell starts with SIGINT ignored
+        signal.signal(number, _stop)
     arguments = _arguments()
     commands = {"build": _build, "up": _up, "down": _down, "status": _status, "kubeconfig": _kubeconfig}
     try:

@@ -5,6 +5,7 @@ import ipaddress
 import json
 import os
 import pathlib
+import select
 import signal
 import subprocess
 import sys
@@ -129,12 +130,19 @@ def test_a_killed_keeper_takes_everything_along(cluster: Cluster) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "SIGKILL"])
 def test_a_cluster_in_the_foreground_ends_with_its_starter(number: signal.Signals) -> None:
     """Nothing of a cluster outlives the program that started it for itself, not even its state folder."""
+    background = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]  # how a shell starts one: with SIGINT ignored
     command = [sys.executable, "-m", "e2e.cluster", "up", "--foreground", "--name", NAME, "--fake-nodes", "1"]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as starter:
-        assert starter.stdout
-        assert starter.stdout.readline().startswith(b"export KUBECONFIG=")
-        starter.send_signal(number)
-        starter.wait(30)
+    with subprocess.Popen(
+        [*background, *command], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as starter:
+        try:
+            assert starter.stdout
+            assert select.select([starter.stdout], [], [], 1800)[0]  # building what is not built may take that long
+            assert starter.stdout.readline().startswith(b"export KUBECONFIG=")
+            starter.send_signal(number)
+            starter.wait(30)
+        finally:
+            starter.kill()  # or a failed test would wait for it for ever
     _until(lambda: _remains() == {"processes": [], "mounts": []} and not state.folder(NAME).exists(), 20)
 
 
