@@ -25,7 +25,7 @@ def _fill(kube: Kube, trees: int) -> None:
     """Make that many trees with their workloads."""
     for first in range(0, trees, A_NAMESPACE):
         here = kube.within(f"many-{first // A_NAMESPACE}")
-        here.run("create", "namespace", here.namespace)
+        here.create_namespace()
         objects = [
             it
             for number in range(first, min(trees, first + A_NAMESPACE))

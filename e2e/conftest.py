@@ -53,9 +53,9 @@ def kube(target: Target, operator: Operator) -> Iterator[Kube]:
     assert operator.process is not None
     name = f"t-{secrets.token_hex(4)}"
     here = target.kube.within(name)
-    here.run("create", "namespace", name)
+    here.create_namespace()
     yield here
-    here.run("delete", "namespace", name, "--wait=false")
+    here.delete_namespace()
 
 
 @pytest.fixture

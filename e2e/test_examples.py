@@ -143,7 +143,7 @@ def applied(target: Target, operator: Operator, recreating: None) -> Iterator[di
     found = {}
     for example in (*(story.example for story in STORIES), TRAINING):
         found[example] = kube = target.kube.within(f"t-{example}-{secrets.token_hex(2)}")
-        kube.run("create", "namespace", kube.namespace)
+        kube.create_namespace()
         kube.apply(*map(on_fake_nodes, load(EXAMPLES / f"{example}.yaml")))
     for story in STORIES:
         for it in load(EXAMPLES / f"{story.example}.yaml"):
@@ -151,7 +151,7 @@ def applied(target: Target, operator: Operator, recreating: None) -> Iterator[di
                 run_to_end(found[story.example], it["metadata"]["name"])
     yield found
     for kube in found.values():
-        kube.run("delete", "namespace", kube.namespace, "--wait=false")
+        kube.delete_namespace()
 
 
 def running(kube: Kube, app: str, count: int = 1) -> list[str]:

@@ -277,7 +277,7 @@ def test_pods_that_go_with_their_namespace_are_no_failure(fake: Kube, recorder: 
 
     eventually(is_refused, "the tree cannot be deleted")
     try:
-        fake.run("delete", "namespace", fake.namespace, "--wait=false")
+        fake.delete_namespace()
         eventually(lambda: not fake.list("pods"), "all pods are gone")
         recorder.catch_up()
         db = [it for it in recorder.changes if it.app == "db" and it.pod["metadata"].get("deletionTimestamp")]

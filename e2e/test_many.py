@@ -25,13 +25,13 @@ def crowd(target: Target, operator: Operator) -> Iterator[Kube]:
     if not target.fake_nodes:
         pytest.skip("kwok's fake nodes must be there for this: use CLUSTER=local")
     kube = target.kube.within(f"t-{secrets.token_hex(4)}")
-    kube.run("create", "namespace", kube.namespace)
+    kube.create_namespace()
     made = [workload(kind, name, PODS, real=False) for name, kind in KINDS.items()]
     kube.apply(*made, workload("Deployment", "stranger", 5, real=False))
     for name, kind in KINDS.items():
         kube.run("rollout", "status", f"{kind}/{name}", "--timeout=300s")
     yield kube
-    kube.run("delete", "namespace", kube.namespace, "--wait=false")
+    kube.delete_namespace()
 
 
 @pytest.fixture

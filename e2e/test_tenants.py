@@ -21,9 +21,9 @@ APPS = ("db", "web")
 def other(fake: Kube) -> Iterator[Kube]:
     """Make another tenant's namespace."""
     here = fake.within(f"t-{secrets.token_hex(4)}")
-    here.run("create", "namespace", here.namespace)
+    here.create_namespace()
     yield here
-    here.run("delete", "namespace", here.namespace, "--wait=false")
+    here.delete_namespace()
 
 
 def test_a_tree_never_touches_another_namespace(fake: Kube, other: Kube, audit_log: Path) -> None:

@@ -51,7 +51,7 @@ def installed(own: Target, tmp_path: Path) -> Iterator[Installed]:
 def empty(own: Target) -> Iterator[Kube]:
     """Make an empty namespace."""
     here = own.kube.within(f"t-{secrets.token_hex(4)}")
-    here.run("create", "namespace", here.namespace)
+    here.create_namespace()
     yield here
     here.run("delete", "namespace", here.namespace, "--wait=false", "--ignore-not-found")
 
@@ -100,8 +100,9 @@ def all_run(kube: Kube) -> bool:
 
 def finalizers(kube: Kube) -> list[object]:
     """Give the finalizers of everything that Suptree looks at in a namespace."""
-    kinds = "pods,deployments,statefulsets,replicasets,configmaps,controllerrevisions"
-    return [it["metadata"]["finalizers"] for it in kube.list(kinds) if it["metadata"].get("finalizers")]
+    kinds = ("pods", "deployments", "statefulsets", "replicasets", "configmaps", "controllerrevisions")
+    everything = [it for kind in kinds for it in kube.list(kind)]
+    return [it["metadata"]["finalizers"] for it in everything if it["metadata"].get("finalizers")]
 
 
 def test_c67_leaving_a_namespace_and_then_the_cluster(installed: Installed, kube: Kube, other: Kube) -> None:

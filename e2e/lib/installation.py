@@ -82,9 +82,9 @@ class Installation:
     def namespace(self) -> Iterator[Kube]:
         """Make a namespace for workloads."""
         here = self.target.kube.within(f"t-{secrets.token_hex(4)}")
-        here.run("create", "namespace", here.namespace)
+        here.create_namespace()
         yield here
-        here.run("delete", "namespace", here.namespace, "--wait=false")
+        here.delete_namespace()
 
 
 @contextlib.contextmanager

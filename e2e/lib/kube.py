@@ -1,6 +1,5 @@
-"""kubectl, and waiting for what it shows."""
+"""A cluster as its users have it: kubectl, what the API server shows, and waiting for that."""
 
-import json
 import os
 import subprocess
 import time
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+
+from e2e.lib.api import Api, api
 
 Json = dict[str, Any]
 Objects = list[Json]
@@ -32,6 +33,11 @@ class Kube:
         return Kube(self.kubectl, self.kubeconfig, namespace)
 
     @property
+    def api(self) -> Api:
+        """The API server itself."""
+        return api(self.kubeconfig)
+
+    @property
     def env(self) -> Mapping[str, str]:
         """The environment for other tools."""
         return {**os.environ, "KUBECONFIG": self.kubeconfig}
@@ -53,21 +59,32 @@ class Kube:
         extra = ["--server-side"] if server_side else []
         self.run("apply", *extra, "-f", "-", given=yaml.safe_dump_all(objects))
 
+    # What is asked in a loop goes to the API server itself: kubectl is a process, and slow to start.
+
+    def create_namespace(self) -> None:
+        """Create this namespace."""
+        self.api.ask("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace}})
+
+    def delete_namespace(self) -> None:
+        """Delete this namespace, and do not wait for its end."""
+        self.api.ask("DELETE", f"/api/v1/namespaces/{self.namespace}")
+
     def get(self, kind: str, name: str) -> Json:
         """Return an object."""
-        found: Json = json.loads(self.run("get", kind, name, "-o", "json").stdout)
-        return found
+        return self.api.ask("GET", self.path(kind, name))
 
     def list(self, kind: str, labels: str = "") -> Objects:
         """Return objects, by name."""
-        extra = ["-l", labels] if labels else []
-        items: Objects = json.loads(self.run("get", kind, *extra, "-o", "json").stdout)["items"]
+        items, _ = self.api.objects(self.path(kind), labels)
         return sorted(items, key=lambda it: str(it["metadata"]["name"]))
 
     def patch(self, kind: str, name: str, patch: Json, *, subresource: str = "", type_: str = "merge") -> None:
         """Patch an object."""
-        extra = ["--subresource", subresource] if subresource else []
-        self.run("patch", kind, name, "--type", type_, *extra, "-p", json.dumps(patch))
+        self.api.patch(self.path(kind, name, subresource), patch, type_)
+
+    def path(self, kind: str, name: str = "", subresource: str = "") -> str:
+        """Return the path of this namespace's objects of a kind, or of one of them."""
+        return self.api.resource(kind).path(self.namespace, name, subresource)
 
     def pods(self, app: str) -> Objects:
         """Return the pods of an app that are to stay, by name."""
@@ -131,7 +148,7 @@ def eventually(what: Callable[[], T], hope: str, patience: float = PATIENCE_SECO
         else:
             if last:
                 return last
-        # Each question is a process of its own; a machine that is busy asking answers late.
+        # A machine that is busy asking answers late.
         time.sleep(pause)
         pause = min(0.3, 1.5 * pause)
     raise AssertionError(f"{hope}: not within {patience} s; last: {last!r}")

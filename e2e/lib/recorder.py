@@ -1,7 +1,5 @@
 """Every change of every pod (or other object) of a namespace, in the order in which a watch shows it."""
 
-import json
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +7,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+import urllib3
+
+from e2e.lib.api import Stream
 from e2e.lib.kube import Kube, eventually
 
 
@@ -41,17 +42,19 @@ class Recorder:
     """Records while its context lasts."""
 
     def __init__(self, kube: Kube, kind: str = "pods") -> None:
-        # Without --chunk-size=0 what is there already comes as lists of 500 when it is many.
-        options = ["-w", "--output-watch-events", "-o", "json", "--chunk-size=0"]
-        command = [kube.kubectl, "-n", kube.namespace, "get", kind, *options]
         self._kube = kube
         self._kind = kind
         self.changes: list[Change] = []
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(kube.env))
+        self._stream: Stream | None = None
+        self._ended = threading.Event()
+        self._refused: AssertionError | None = None
         self._thread = threading.Thread(target=self._read, daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin to record."""
+        """Begin to record, with what is there already."""
+        self._path = self._kube.path(self._kind)
+        there, self._version = self._kube.api.objects(self._path)
+        self.changes += [Change(time.time(), "ADDED", it) for it in there]
         self._thread.start()
         return self
 
@@ -59,23 +62,42 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop recording."""
-        self._process.terminate()
-        self._process.wait()
+        self._ended.set()
+        self.interrupt()
         self._thread.join()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+
+    def interrupt(self) -> None:
+        """Cut the connection, as the API server does with a reader that it finds slow: nothing is lost by that."""
+        if self._stream is not None:
+            self._stream.end()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            event = json.loads(line)
-            self.changes.append(Change(time.time(), event["type"], event["object"]))
+        while not self._ended.is_set():
+            try:
+                with self._kube.api.watch(self._path, self._version) as stream:
+                    self._stream = stream
+                    for event in () if self._ended.is_set() else stream:
+                        self._take(event)
+            except AssertionError as error:
+                self._refused = error
+                return
+            except (urllib3.exceptions.HTTPError, OSError, ValueError):
+                pass  # cut in the middle of an event: it comes again
+            finally:
+                self._stream = None
+
+    def _take(self, event: dict[str, Any]) -> None:
+        assert event["type"] != "ERROR", f"the record has a gap: {event['object'].get('message')}"
+        self._version = event["object"]["metadata"]["resourceVersion"]
+        self.changes.append(Change(time.time(), event["type"], event["object"]))
 
     def catch_up(self) -> None:
         """Wait until all that has happened so far is recorded: only then does it mean something that a thing is not."""
         eventually(self._is_up_to_date, "the record is up to date")
 
     def _is_up_to_date(self) -> bool:
+        if self._refused is not None:
+            raise self._refused
         there = {pod["metadata"]["uid"]: _version(pod) for pod in self._kube.list(self._kind)}
         known = {change.uid: change for change in list(self.changes)}
         left = {uid for uid, change in known.items() if change.type != "DELETED"}
