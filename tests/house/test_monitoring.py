@@ -41,8 +41,9 @@ def test_an_alert_says_what_to_do(alert: Json) -> None:
     """Whoever is woken learns how bad it is, what it means, and where to read what to do."""
     assert alert["labels"]["severity"] in {"warning", "critical"}
     notes = alert["annotations"]
-    assert set(notes) == {"summary", "description", "runbook_url"}
-    assert notes["runbook_url"] == f"docs/runbooks/{alert['alert']}.md"
+    assert set(notes) == {"summary", "description", "runbook"}
+    assert notes["runbook"] == f"docs/runbooks/{alert['alert']}.md in the sources of Suptree"
+    assert re.search("`kubectl [^`]+`", notes["description"]), "the first step is in the alert itself"
     assert named(alert["expr"]) <= known().keys()
     asked = set(re.findall(r"\$labels\.(\w+)", " ".join(notes.values())))
     assert asked <= set(re.findall(r"\w+", alert["expr"])), "a label that the query does not keep would be empty"
