@@ -49,6 +49,9 @@ demo: build-cluster ## the main job on a local cluster; KEEP=1 leaves it up
 bench: build-cluster ## speed, beside the floor (about 5 minutes)
 	@$(BIN)/python -m e2e.bench
 
+dashboard: build-cluster ## draw the dashboard again, from a real run on fake nodes (docs/dashboard.svg)
+	@$(BIN)/python -m e2e.dashboard docs/dashboard.svg
+
 diagrams: setup ## draw the diagrams again, from the core
 	@$(BIN)/python -m suptree.core.diagrams > docs/diagrams/README.md
 
@@ -78,4 +81,4 @@ lock: setup ## pin every dependency again, with hashes
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev pyproject.toml -o requirements-dev.lock
 
-.PHONY: help setup verify conformance build-cluster build-image e2e test demo bench diagrams crds chart-docs golden samples sbom audit lock
+.PHONY: help setup verify conformance build-cluster build-image e2e test demo bench dashboard diagrams crds chart-docs golden samples sbom audit lock

@@ -1,100 +1,34 @@
-"""Alerts and the dashboard, evaluated by Prometheus' own engine: over made-up series, and over a real scrape."""
+"""The dashboard, drawn from a real run: what Prometheus' own engine makes of a real operator's metrics."""
 
-import json
-import socket
-import time
-import urllib.request
+import re
 from collections.abc import Iterator
-from typing import Any
+from xml.etree.ElementTree import Element, fromstring
 
 import pytest
-import yaml
 
-from e2e.lib import crash
-from e2e.lib.kube import Kube, eventually, wait_condition, wait_ready
+from e2e.dashboard import DASHBOARD, free_port, scene, set_up, story
+from e2e.lib.grafana import draw
+from e2e.lib.kube import Kube
 from e2e.lib.operator import Operator
-from e2e.lib.promql import Series, Vector, ask, scraped, steady
-from e2e.lib.target import ROOT
-from e2e.lib.workloads import child, tree, workload
+from e2e.lib.panels import Json, Scene, evaluated
+from e2e.lib.promql import ask
+from e2e.lib.scrape import Scrapes
+from e2e.test_alerts import ALERTS
 
-Json = dict[str, Any]
-
-FILES = ROOT / "charts" / "suptree" / "files"
-ALERTS: dict[str, Json] = {
-    it["alert"]: it for it in yaml.safe_load((FILES / "alerts.yaml").read_text())["groups"][0]["rules"]
+PANELS: list[Json] = DASHBOARD["panels"]
+UNITS = {
+    "none": r"\d+",
+    "s": r"[\d.]+ (ms|s|mins)",
+    "percentunit": r"\d+%",
+    "reqps": r"[\d.]+ req/s",
 }
-PANELS: list[Json] = json.loads((FILES / "dashboard.json").read_text())["panels"]
-
-NOW = 3600.0
-SHOP = {"namespace": "shop", "tree": "shop"}
-
-
-def budget(left: float, limit: float) -> list[Series]:
-    """Give the series of a tree's budget."""
-    return [steady("suptree_budget_left", left, NOW, **SHOP), steady("suptree_budget_limit", limit, NOW, **SHOP)]
-
-
-def exhausted(until: float = NOW) -> Series:
-    """Give the series of a tree that has given up."""
-    return steady("suptree_tree_exhausted", 1, until, **SHOP)
-
-
-def began(at: float) -> Series:
-    """Give the series of a restart that began then."""
-    return steady("suptree_operation_start_time_seconds", at, NOW, **SHOP)
-
-
-def leading(*values: float) -> list[Series]:
-    """Give the series of processes that act or do not."""
-    return [steady("suptree_leader", value, NOW, pod=f"suptree-{at}") for at, value in enumerate(values)]
-
-
-def watch(age: float) -> Series:
-    """Give the series of a watch."""
-    return steady("suptree_watch_age_seconds", age, NOW, resource="pods", pod="suptree-0")
-
-
-FIRES: dict[str, tuple[str, list[Series], dict[str, str]]] = {
-    "a tree has given up": ("SuptreeTreeExhausted", [exhausted()], SHOP),
-    "one of three is left": ("SuptreeBudgetNearlySpent", budget(1, 3), SHOP),
-    "none of one is left": ("SuptreeBudgetNearlySpent", budget(0, 1), SHOP),
-    "a restart takes 16 minutes": ("SuptreeOperationStuck", [began(NOW - 960)], SHOP),
-    "nobody leads": ("SuptreeNotActing", leading(0, 0), {}),
-    "nobody is scraped": ("SuptreeNotActing", [], {}),
-    "a watch is dead": ("SuptreeWatchStale", [watch(130)], {"resource": "pods"}),
-}
-DOES_NOT_FIRE: dict[str, tuple[str, list[Series]]] = {
-    "no tree has given up": ("SuptreeTreeExhausted", budget(3, 3)),
-    "the tree was reset": ("SuptreeTreeExhausted", [exhausted(NOW - 600)]),
-    "two of three are left": ("SuptreeBudgetNearlySpent", budget(2, 3)),
-    "intensity is 0": ("SuptreeBudgetNearlySpent", budget(0, 0)),
-    "it has given up already": ("SuptreeBudgetNearlySpent", [*budget(0, 3), exhausted()]),
-    "no restart is under way": ("SuptreeOperationStuck", [began(0)]),
-    "a restart takes 10 minutes": ("SuptreeOperationStuck", [began(NOW - 600)]),
-    "one of two leads": ("SuptreeNotActing", leading(0, 1)),
-    "a sign of life a minute ago": ("SuptreeWatchStale", [watch(65)]),
-}
-
-
-@pytest.mark.parametrize(("alert", "series", "labels"), FIRES.values(), ids=FIRES.keys())
-def test_an_alert_fires(alert: str, series: list[Series], labels: dict[str, str]) -> None:
-    """Whoever is on call hears of it, once for each tree, with the labels that the text needs."""
-    (found,) = ask(series, (ALERTS[alert]["expr"], NOW))
-    assert [it[0] for it in found] == [labels]
-
-
-@pytest.mark.parametrize(("alert", "series"), DOES_NOT_FIRE.values(), ids=DOES_NOT_FIRE.keys())
-def test_an_alert_is_quiet(alert: str, series: list[Series]) -> None:
-    """Nobody is woken for what is as it should be."""
-    assert ask(series, (ALERTS[alert]["expr"], NOW)) == [[]]
+"""How a value reads in each unit."""
 
 
 @pytest.fixture
 def scraping(operator: Operator) -> Iterator[str]:
     """Have the operator serve metrics; give their address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     operator.stop()
     before, operator.args = operator.args, (*operator.args, "--metrics-port", str(port))
     operator.start()
@@ -105,55 +39,53 @@ def scraping(operator: Operator) -> Iterator[str]:
 
 
 def test_the_dashboard_shows_a_real_run(scraping: str, fake: Kube) -> None:
-    """Every panel shows something when one tree has restarted, one has given up and one is in the middle of a restart; the alerts agree."""
-    no_node = {"nodeSelector": {"suptree.dev/node": "none"}}
-    fake.apply(
-        tree("well", child("Deployment", "well"), intensity=3),
-        tree("parked", child("Deployment", "parked"), intensity=0),
-        tree("busy", child("ReplicaSet", "first"), child("Deployment", "second"), strategy="OneForAll"),
-        workload("ReplicaSet", "first", real=False),
-        *(workload("Deployment", name, real=False) for name in ("well", "parked", "second")),
-    )
-    for name in ("well", "parked", "busy"):
-        wait_ready(fake, name)
-    crash.pretend(fake, fake.pod("well"))
-    eventually(lambda: fake.status("well")["restarts"] == 1, "well is counted")
-    crash.recover(fake, fake.pod("well"))
-    wait_ready(fake, "well")
-    crash.pretend(fake, fake.pod("parked"))
-    # What takes its place fits on no node, so the restart does not end.
-    fake.patch("replicaset", "first", {"spec": {"template": {"spec": no_node}}})
-    crash.pretend(fake, fake.pod("second"))
-    wait_condition(fake, "parked", "Stalled", "True", "Parked")
-    eventually(lambda: fake.status("busy").get("operation"), "a restart is under way")
-    eventually(lambda: _shows(_read(scraping), "suptree_tree_exhausted", fake, "parked"), "the metrics show it")
-    now = time.time()
-    series = scraped(_read(scraping), now)
-    queries = [(panel["title"], _filled(target["expr"], fake)) for panel in PANELS for target in panel["targets"]]
-    shown = dict(zip([title for title, _ in queries], ask(series, *((expr, now) for _, expr in queries)), strict=True))
-    assert [title for title, vector in shown.items() if not vector] == []
-    assert _values(shown["Trees that have given up"]) == [1]
-    assert _values(shown["Processes that act"]) == [1]
-    assert [labels["tree"] for labels, _ in shown["Which trees have given up"]] == ["parked"]
-    assert "Crash" in {labels["cause"] for labels, _ in shown["Restarts by cause"]}
-    assert [labels["tree"] for labels, _ in shown["How long restarts have been under way"]] == ["busy"]
-    (parked,) = ask(series, (ALERTS["SuptreeTreeExhausted"]["expr"], now))
-    assert [it[0]["tree"] for it in parked if it[0]["namespace"] == fake.namespace] == ["parked"]
+    """Every panel draws something in its unit while trees restart, give up and hang, a first restart too; an alert agrees."""
+    set_up(fake)
+    with Scrapes(scraping) as scrapes:
+        story(fake)
+        scrapes.wait(f'suptree_tree_exhausted{{namespace="{fake.namespace}",tree="report"}} 1.0')
+        scrapes.wait(f'suptree_operation_start_time_seconds{{namespace="{fake.namespace}",tree="stuck"}} 1.')
+        scrapes.wait('suptree_restarts_total{cause="Deleted"')
+    seen = scene(scrapes, fake)
+    picture = fromstring(str(draw(DASHBOARD, seen)))  # noqa: S314 - of our own making
+    assert [it["title"] for it in PANELS if not _is_drawn(picture, it)] == []
+    assert _names(seen, "Which trees have given up") == {"report"}
+    assert _names(seen, "How long restarts have been under way") >= {"stuck"}
+    assert _highest(seen, "Trees that have given up") == {"given up": 1}
+    assert _highest(seen, "Processes that act") == {"acting": 1}
+    causes = _highest(seen, "Restarts by cause")
+    assert {cause: highest > 0 for cause, highest in causes.items()} == {
+        "Crash": True,
+        "OOMKilled": True,
+        "Deleted": True,
+    }
+    assert _highest(seen, "Restarts by tree")[f"{fake.namespace}/mail"] == 1
+    assert _highest(seen, "Held pods")[fake.namespace] > 0
+    (parked,) = ask(seen.series, (ALERTS["SuptreeTreeExhausted"]["expr"], seen.end))
+    assert [it[0]["tree"] for it in parked if it[0]["namespace"] == fake.namespace] == ["report"]
 
 
-def _read(address: str) -> str:
-    with urllib.request.urlopen(address) as answer:  # noqa: S310 - an address of our own
-        return str(answer.read().decode())
+def _is_drawn(picture: Element, panel: Json) -> bool:
+    """Tell whether a panel has lines and legends, values or rows, and values in its unit."""
+    (group,) = [it for it in picture.iter() if it.get("id") == f"panel-{panel['id']}"]
+    found: dict[str, list[str]] = {}
+    for it in group:
+        found.setdefault(it.get("class", ""), []).append(it.text or "")
+    if panel["type"] == "table":
+        return bool(found.get("cell"))
+    kinds = ("value",) if panel["type"] == "stat" else ("series", "legend", "axis")
+    values = [] if panel["options"].get("textMode") == "name" else found.get("value", []) + found.get("axis", [])
+    unit = UNITS[panel["fieldConfig"]["defaults"]["unit"]]
+    return all(found.get(it) for it in kinds) and all(re.fullmatch(unit, it) for it in values)
 
 
-def _shows(text: str, metric: str, kube: Kube, name: str) -> bool:
-    return f'{metric}{{namespace="{kube.namespace}",tree="{name}"}} 1.0' in text
+def _names(seen: Scene, title: str) -> set[str]:
+    """Return the trees that a panel names."""
+    (panel,) = [it for it in PANELS if it["title"] == title]
+    return {it.labels["tree"] for it in evaluated([panel], seen)[panel["id"]]}
 
 
-def _filled(expr: str, kube: Kube) -> str:
-    """Put in what Grafana would: the chosen namespace, and an interval."""
-    return expr.replace("$namespace", kube.namespace).replace("$__rate_interval", "5m")
-
-
-def _values(vector: Vector) -> list[float]:
-    return [value for _, value in vector]
+def _highest(seen: Scene, title: str) -> dict[str, float]:
+    """Return the highest value of each line of a panel, rounded."""
+    (panel,) = [it for it in PANELS if it["title"] == title]
+    return {it.name: round(max(value for _, value in it.points)) for it in evaluated([panel], seen)[panel["id"]]}

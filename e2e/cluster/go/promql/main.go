@@ -1,19 +1,27 @@
-// Evaluates PromQL with Prometheus' own engine over a few given samples: JSON in, JSON out.
+// Evaluates PromQL and alerts with Prometheus' own engine over a few given samples: JSON in, JSON out.
 //
-// In: {"series": [{"labels": {"__name__": "up"}, "samples": [[seconds, value], ...]}], "queries": [{"expr": "up", "at": seconds}]}
-// Out, for each query: [{"labels": {...}, "value": "1"}, ...]. A query that is wrong ends the program with what is wrong.
+//	In:  {"series": [{"labels": {"__name__": "up"}, "samples": [[seconds, value], ...]}],
+//	      "queries": [{"expr": "up", "start": seconds, "end": seconds, "step": seconds}],
+//	      "rules": {"text": the text of a file of rules, "start": seconds, "end": seconds, "step": seconds}}
+//	Out: {"queries": for each [{"labels": {...}, "points": [["seconds", "value"], ...]}, ...],
+//	      "firing": [{"at": seconds, "labels": {...}, "annotations": {...}}, ...]}
+//
+// A value that is null says that the series is gone from then on, as when its target does not answer (a staleness marker).
+// A query or a rule that is wrong ends the program with what is wrong.
 package main
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -24,17 +32,24 @@ import (
 type input struct {
 	Series []struct {
 		Labels  map[string]string
-		Samples [][2]float64
+		Samples [][2]*float64
 	}
 	Queries []struct {
-		Expr string
-		At   float64
+		Expr             string
+		Start, End, Step float64
 	}
+	Rules *ruleFile
 }
 
-type element struct {
+type output struct {
+	Queries [][]line `json:"queries"`
+	Firing  []firing `json:"firing"`
+}
+
+// A line is one series of an answer: its values are texts, as JSON knows neither NaN nor infinity.
+type line struct {
 	Labels map[string]string `json:"labels"`
-	Value  string            `json:"value"`
+	Points [][2]string       `json:"points"`
 }
 
 type sample struct {
@@ -65,7 +80,11 @@ func stored(given input) storage.Queryable {
 	for _, it := range given.Series {
 		var samples []chunks.Sample
 		for _, pair := range it.Samples {
-			samples = append(samples, sample{int64(pair[0] * 1000), pair[1]})
+			one := sample{int64(*pair[0] * 1000), math.Float64frombits(value.StaleNaN)}
+			if pair[1] != nil {
+				one.v = *pair[1]
+			}
+			samples = append(samples, one)
 		}
 		all = append(all, storage.NewListSeries(labels.FromMap(it.Labels), samples))
 	}
@@ -86,33 +105,52 @@ func stored(given input) storage.Queryable {
 	}}
 }
 
+func seconds(at float64) time.Time { return time.UnixMilli(int64(at * 1000)) }
+
+func number(value float64) string { return strconv.FormatFloat(value, 'g', -1, 64) }
+
+func asked(engine *promql.Engine, from storage.Queryable, expr string, start, end, step float64) ([]line, error) {
+	query, err := engine.NewRangeQuery(context.Background(), from, nil, expr, seconds(start), seconds(end), seconds(step).Sub(seconds(0)))
+	if err != nil {
+		return nil, err
+	}
+	matrix, err := query.Exec(context.Background()).Matrix()
+	if err != nil {
+		return nil, err
+	}
+	lines := []line{}
+	for _, series := range matrix {
+		one := line{Labels: series.Metric.Map()}
+		for _, point := range series.Floats {
+			one.Points = append(one.Points, [2]string{number(float64(point.T) / 1000), number(point.F)})
+		}
+		lines = append(lines, one)
+	}
+	return lines, nil
+}
+
 func run() error {
 	var given input
 	if err := json.NewDecoder(os.Stdin).Decode(&given); err != nil {
 		return err
 	}
 	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 1_000_000, Timeout: time.Minute})
-	answers := [][]element{}
+	from := stored(given)
+	answer := output{Queries: [][]line{}, Firing: []firing{}}
 	for _, it := range given.Queries {
-		query, err := engine.NewInstantQuery(context.Background(), stored(given), nil, it.Expr, time.UnixMilli(int64(it.At*1000)))
+		lines, err := asked(engine, from, it.Expr, it.Start, it.End, it.Step)
 		if err != nil {
 			return fmt.Errorf("%s: %w", it.Expr, err)
 		}
-		result := query.Exec(context.Background())
-		if result.Err != nil {
-			return fmt.Errorf("%s: %w", it.Expr, result.Err)
-		}
-		vector, err := result.Vector()
-		if err != nil {
-			return fmt.Errorf("%s: %w", it.Expr, err)
-		}
-		answer := []element{}
-		for _, one := range vector {
-			answer = append(answer, element{one.Metric.Map(), strconv.FormatFloat(one.F, 'g', -1, 64)})
-		}
-		answers = append(answers, answer)
+		answer.Queries = append(answer.Queries, lines)
 	}
-	return json.NewEncoder(os.Stdout).Encode(answers)
+	if given.Rules != nil {
+		var err error
+		if answer.Firing, err = evaluated(engine, from, *given.Rules); err != nil {
+			return err
+		}
+	}
+	return json.NewEncoder(os.Stdout).Encode(answer)
 }
 
 func main() {
