@@ -151,7 +151,10 @@ def test_watched_namespaces_bound_the_rights_and_the_gate(target: Target) -> Non
         (kind, name) for kind in ("Role", "RoleBinding") for name in ("default", "kube-public", NAMESPACE)
     }
     (rule,) = objects["ClusterRole", "supervisor"]["rules"]
-    assert (rule["resources"], rule["verbs"]) == (["mutatingadmissionpolicies"], ["get"])
+    assert (rule["resources"], rule["verbs"]) == (
+        ["mutatingadmissionpolicies", "mutatingadmissionpolicybindings"],
+        ["get"],
+    )
     everywhere = rendered(target, {})["ClusterRole", "suptree"]["rules"]
     scales = [
         {"apiGroups": ["example.org"], "resources": ["caches/scale"], "verbs": ["get"]},
@@ -261,6 +264,7 @@ MAY = (
     ("create", "", "configmaps", ""),
     ("patch", "", "configmaps", "suptree-index"),
     ("get", "admissionregistration.k8s.io", "mutatingadmissionpolicies", "suptree-hold"),
+    ("get", "admissionregistration.k8s.io", "mutatingadmissionpolicybindings", "suptree-hold"),
     ("create", "coordination.k8s.io", "leases", "", NAMESPACE),
     ("get", "coordination.k8s.io", "leases", NAMESPACE, NAMESPACE),  # the release's objects have that name here
     ("update", "coordination.k8s.io", "leases", NAMESPACE, NAMESPACE),
@@ -323,7 +327,7 @@ async def _write_index(account: Json, token: str) -> None:
         await api.apply_index("kube-public", {"app.web": "shop hold app=web"})
         await api.apply_index("kube-public", {"app.db": "shop hold app=db"})
         await api.delete_index("kube-public")
-        await api.is_policy_installed()
+        await api.policy_changed_at()
     finally:
         await api.close()
 

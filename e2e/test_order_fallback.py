@@ -1,6 +1,7 @@
 """Where the gate policy is not installed: an ordered restart goes child by child, and the tree says so."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -14,6 +15,7 @@ from e2e.lib.operator import Operator, install
 from e2e.lib.recorder import WHAT, Recorder
 from e2e.lib.target import Target
 from e2e.lib.workloads import child, pod_template, tree, workload
+from suptree.cluster.gating import LAG_SECONDS
 
 ORDER = ["db", "web", "worker"]
 BOTH = "mutatingadmissionpolicybinding,mutatingadmissionpolicy"
@@ -113,3 +115,21 @@ def test_without_the_gate_a_restart_goes_child_by_child(
                 assert any(it.uid == uid and WHAT["ready"](it) for it in recorder.changes[:turn]), recorder.story()
         assert recorder.held() == []
     wait_condition(real, "shop", "OrderEnforced", "True", "GateInstalled")
+
+
+def test_a_policy_that_is_not_in_force_is_told(target: Target, fake: Kube) -> None:
+    """When the policy is there and holds nothing, OrderEnforced names a pod that shows it, until the next pod that is held."""
+    fake.apply(tree("shop", child("StatefulSet", "web")), workload("StatefulSet", "web", real=False))
+    wait_ready(fake, "shop")
+    install(target, f"gate.excludeNamespaces={{{fake.namespace}}}")
+    try:
+        time.sleep(LAG_SECONDS + 2)
+        fake.run("scale", "statefulset/web", "--replicas=2")
+        wait_condition(fake, "shop", "OrderEnforced", "False", "GateNotInForce")
+        assert "pod web-1 " in fake.condition("shop", "OrderEnforced")["message"]
+    finally:
+        install(target)
+    time.sleep(LAG_SECONDS + 2)
+    fake.run("scale", "statefulset/web", "--replicas=3")
+    wait_condition(fake, "shop", "OrderEnforced", "True", "GateInstalled")
+    wait_ready(fake, "shop")

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from suptree.api.reasons import TREE_LABEL
 from suptree.api.status import SupervisionTreeStatus
 from suptree.cluster.children import ChildView, resolve_all, strays
+from suptree.cluster.gating import Evidence, after_lag, evidence
+from suptree.cluster.labels import matches
 from suptree.cluster.memory import decode, short_uid
 from suptree.cluster.reconcile import decide
 from suptree.cluster.scales import Scale, ScaleRef, Trouble
@@ -62,6 +65,10 @@ class Scene:
     now: float = T0
     jitter: float = 0.0
     is_gate_installed: bool = True
+    is_gate_in_force: bool = True
+    """False: the policy is there and does nothing."""
+    told: Evidence = field(default_factory=Evidence)
+    """What the pods have told about the policy; the index is as old as the story."""
     is_namespace_going: bool = False
     log: list[str] = field(default_factory=list)
     """What was done, in order: '-pod' deleted, '+pod' started."""
@@ -130,6 +137,8 @@ class Scene:
         views = tuple(replace(view, ghosts=tuple(self._ghosts(view))) for view in children)
         left = strays(it.name, views, store)
         gate = self.is_gate_installed
+        if gate and self.plan is not None:
+            self.told |= evidence(views, self.plan.selectors, store.controllers, after_lag(stamp(T0)))
         return Situation(
             it,
             views,
@@ -138,6 +147,7 @@ class Scene:
             self.jitter,
             fresh,
             gate,
+            unheld=self.told.pod if gate and self.told.is_against else None,
             strays=left,
             is_namespace_going=self.is_namespace_going,
         )
@@ -234,9 +244,9 @@ class Scene:
             new = f"{name}-{number}"
             number += 1
             if new not in self.pods:
-                self.add(
-                    pod(new, of=it, created=stamp(self.now), gated=self._is_gated(it), revision=self._revision(it))
-                )
+                gated, labels = self._as_the_policy_has_it(it)
+                made = pod(new, of=it, created=stamp(self.now), gated=gated, revision=self._revision(it), labels=labels)
+                self.add(made)
                 names.add(new)
             elif kind == "StatefulSet" and number > first + wanted:
                 return
@@ -244,11 +254,14 @@ class Scene:
     def _revision(self, it: Raw) -> str:
         return str(it["status"].get("updateRevision") or it["metadata"]["name"])
 
-    def _is_gated(self, it: Raw) -> bool:
-        if self.plan is None or not self.plan.is_gated or not self.is_gate_installed:
-            return False
-        app = template_labels(it)["app"]
-        return any((selector.match_labels or {}).get("app") == app for selector in self.plan.selectors)
+    def _as_the_policy_has_it(self, it: Raw) -> tuple[bool, dict[str, str]]:
+        """Return whether the gate policy holds a new pod, and the labels that it gives it."""
+        plan = self.plan
+        if plan is None or not (self.is_gate_installed and self.is_gate_in_force):
+            return False, {}
+        if not any(matches(selector, template_labels(it)) for selector in plan.selectors):
+            return False, {}
+        return plan.is_gated, {TREE_LABEL: self.tree["metadata"]["name"]}
 
     def add(self, raw: Raw) -> Raw:
         """Put a pod there."""

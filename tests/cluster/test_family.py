@@ -89,7 +89,7 @@ def operation(**lists: list[str]) -> Json:
 def test_the_parents_status_is_the_order(status: Json, wish: Wish) -> None:
     """A child tree stops and starts when its parent's restart comes to it, and at no other time."""
     trees = family(a_tree("top", "x", "y", status=status, strategy="OneForAll"), a_tree("x"), a_tree("y"))
-    found = parent("y", trees, is_gate_installed=True)
+    found = parent("y", trees, is_gate_in_force=True)
     assert found is not None
     assert found.wish is wish
 
@@ -116,7 +116,7 @@ class Member(Scene):
         """Return the whole current state."""
         self.others = [it.tree for it in self.family.values() if it is not self]
         name, trees = self.tree["metadata"]["name"], {it: tree_of(member.tree) for it, member in self.family.items()}
-        return replace(super().look(fresh), parent=parent(name, trees, is_gate_installed=self.is_gate_installed))
+        return replace(super().look(fresh), parent=parent(name, trees, is_gate_in_force=self.is_gate_installed))
 
     def runs(self, name: str) -> None:
         """Let the kubelet start a pod's container; it crashes as often as it is to."""

@@ -66,7 +66,7 @@ def test_reading_what_was_written_is_the_same_state(
     spec: SupervisionTreeSpec, history: list[tuple[str, int]], gate: bool
 ) -> None:
     """An operator that is killed at any point comes back with the same supervisor, which wants the same things done."""
-    sup = supervisor_of(spec, is_gate_installed=gate)
+    sup = supervisor_of(spec, is_gate_in_force=gate)
     state, now = adopted(sup), T0
     for what, number in history:
         now += 0.123457 * number
@@ -112,7 +112,7 @@ def answer(effect: do.Effect, now: float, *, fails: bool) -> events.Event | None
 def test_the_work_survives_too() -> None:
     """Which pods an operation replaces, its children and when it began are read as they were written."""
     spec = SupervisionTreeSpec.model_validate(tree(child("a"), child("b"), strategy="OneForAll")["spec"])
-    sup = supervisor_of(spec, is_gate_installed=True)
+    sup = supervisor_of(spec, is_gate_in_force=True)
     state, _ = machine.step(sup, adopted(sup), events.Exited("a", Reason.ABNORMAL, T0))
     work = Work(("a", "b"), to_time(T0), {"a": Replaced(frozenset({"0123abcd"}), "2026-03-01T00:00:00Z")})
     status = SupervisionTreeStatus(operation=write_operation(state.operation, work, "b"))
@@ -124,9 +124,9 @@ def test_a_child_that_the_spec_gained_is_taken_over_running() -> None:
     """Adding a child to a tree restarts nothing; taking one out forgets it."""
     old = SupervisionTreeSpec.model_validate(tree(child("a"), child("b"))["spec"])
     new = SupervisionTreeSpec.model_validate(tree(child("b"), child("c"))["spec"])
-    sup = supervisor_of(old, is_gate_installed=True)
+    sup = supervisor_of(old, is_gate_in_force=True)
     state, _ = machine.step(sup, adopted(sup), events.Exited("a", Reason.ABNORMAL, T0))
-    after = read(SupervisionTreeStatus.model_validate(write(state)), supervisor_of(new, is_gate_installed=True))
+    after = read(SupervisionTreeStatus.model_validate(write(state)), supervisor_of(new, is_gate_in_force=True))
     assert after.names == ("b", "c")
     assert after.operation is None
     assert after.window == state.window
@@ -136,7 +136,7 @@ def test_without_the_gate_an_ordered_tree_goes_one_at_a_time() -> None:
     """Where pods cannot be held, each child is replaced and waited for before the next; Parallel stays Parallel."""
     ordered = SupervisionTreeSpec.model_validate(tree(child("a"))["spec"])
     parallel = SupervisionTreeSpec.model_validate(tree(child("a"), ordering="Parallel")["spec"])
-    assert supervisor_of(ordered, is_gate_installed=True).ordering is Ordering.ORDERED
-    assert supervisor_of(ordered, is_gate_installed=False).ordering is Ordering.ONE_AT_A_TIME
-    assert supervisor_of(parallel, is_gate_installed=False).ordering is Ordering.PARALLEL
-    assert supervisor_of(ordered, is_gate_installed=True).on_exhausted is OnExhausted.PARK
+    assert supervisor_of(ordered, is_gate_in_force=True).ordering is Ordering.ORDERED
+    assert supervisor_of(ordered, is_gate_in_force=False).ordering is Ordering.ONE_AT_A_TIME
+    assert supervisor_of(parallel, is_gate_in_force=False).ordering is Ordering.PARALLEL
+    assert supervisor_of(ordered, is_gate_in_force=True).on_exhausted is OnExhausted.PARK

@@ -110,6 +110,10 @@ class Reason(Word):
     NOT_ORDERED = "NotOrdered", "spec.ordering is Parallel; no pod is ever held."
 
 
+    GATE_NOT_IN_FORCE = (
+        "GateNotInForce",
+        "the admission policy is installed, and a new pod was not held; the message names it and says what to do.",
+    )
 _GIVEN_UP = (Reason.PARKED, Reason.HELD, Reason.SHUT_DOWN)
 
 CONDITION_REASONS: dict[ConditionType, tuple[Reason, ...]] = {
@@ -151,7 +155,12 @@ CONDITION_REASONS: dict[ConditionType, tuple[Reason, ...]] = {
         Reason.NOT_ACCEPTED,
     ),
     ConditionType.BUDGET_REACHABLE: (Reason.BUDGET_IN_REACH, Reason.BACKOFF_TOO_SLOW, Reason.RESTART_TOO_SLOW),
-    ConditionType.ORDER_ENFORCED: (Reason.GATE_INSTALLED, Reason.GATE_NOT_INSTALLED, Reason.NOT_ORDERED),
+    ConditionType.ORDER_ENFORCED: (
+        Reason.GATE_INSTALLED,
+        Reason.GATE_NOT_INSTALLED,
+        Reason.GATE_NOT_IN_FORCE,
+        Reason.NOT_ORDERED,
+    ),
 }
 """The reasons that each condition may give."""
 

@@ -1,13 +1,17 @@
-"""Keeps each namespace's index, in which the gate policy finds the tree of a new pod, and knows whether it is there."""
+"""Keeps each namespace's index, in which the gate policy finds the tree of a new pod, and knows whether the policy is in force."""
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from suptree.api.child import LabelSelector
 from suptree.app.calls import Calls
+from suptree.cluster.children import ChildView
 from suptree.cluster.client import Api, ApiError
+from suptree.cluster.gating import Evidence, after_lag, evidence
 from suptree.cluster.labels import index
+from suptree.cluster.views import Workload
 
 logger = logging.getLogger(__name__)
 
@@ -28,25 +32,80 @@ class Gate:
         self._silent: dict[str, set[str]] = {}
         """Trees that have yet to say which pods are theirs."""
         self.is_installed = False
+        self.changed = asyncio.Event()
+        """Set when the policy has come or gone, or may be in force in a namespace where it was not, or the other way round."""
+        self._policy_changed_at = ""
+        self._index_changed_at: dict[str, str] = {}
+        self._outdated: set[str] = set()
+        """Namespaces whose trees have said more since."""
+        self._evidence: dict[str, Evidence] = {}
+        self._confirmed: dict[str, str] = {}
+        """The youngest unmarked pod after whose creation index and policy were looked at."""
 
-    async def check(self) -> bool:
-        """Look whether the policy is there; tell whether that has changed."""
+    async def check(self) -> None:
+        """Look whether the policy is there."""
         try:
-            installed = await self._api.is_policy_installed()
+            await self._look_at_policy()
         except ApiError as error:
             logger.warning("cannot tell whether the gate policy is installed: %s", error)
-            return False
-        changed, self.is_installed = installed != self.is_installed, installed
-        for namespace in self._entries if changed else ():
-            self._write(namespace)
-        return changed
 
-    async def watch(self, on_change: "asyncio.Event") -> None:
-        """Look now and then, for ever; set the event when it has come or gone."""
+    async def _look_at_policy(self) -> None:
+        found = await self._api.policy_changed_at()
+        self._policy_changed_at = found or ""
+        if self.is_installed == (found is not None):
+            return
+        self.is_installed = found is not None
+        self._evidence.clear()
+        for namespace in self._entries:
+            self._write(namespace)
+        self.changed.set()
+
+    async def watch(self) -> None:
+        """Look now and then, for ever."""
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
-            if await self.check():
-                on_change.set()
+            await self.check()
+
+    # Whether it is in force: what is installed may do nothing all the same.
+
+    def unheld(self, namespace: str) -> str | None:
+        """Return a pod that shows that the policy is not in force there ("": it is not remembered which); None: it is."""
+        told = self._evidence.get(namespace, Evidence())
+        return told.pod if told.is_against else None
+
+    def remember(self, namespace: str, time: str) -> None:
+        """Take note that the policy was not in force at that time, as the status of a tree says."""
+        self._evidence[namespace] = self._evidence.get(namespace, Evidence()) | Evidence(unmarked=f"{time[:19]}Z")
+
+    def saw(self, namespace: str, tree: str, views: Iterable[ChildView], controllers: Mapping[str, Workload]) -> None:
+        """Look at the pods of a tree: whether they have the policy's mark."""
+        indexed_at, known = self._index_changed_at.get(namespace), self._entries.get(namespace, {}).get(tree)
+        can_tell = self.is_installed and self._policy_changed_at and namespace not in self._outdated
+        if not (can_tell and indexed_at and known):
+            return
+        since = after_lag(max(indexed_at, self._policy_changed_at))
+        before = self._evidence.get(namespace, Evidence())
+        after = before | evidence(views, known[1], controllers, since)
+        if after.is_against and not before.is_against:
+            if after.unmarked > self._confirmed.get(namespace, ""):
+                self._calls.put(("gate", namespace), lambda: self._confirm(namespace, after.unmarked))
+                return
+            logger.warning("pod %s/%s was not held: the gate policy is not in force there", namespace, after.pod)
+        if after.is_against and before.is_against:
+            after = replace(after, pod=before.pod)  # One name is enough: each other one would be a write to the status.
+        self._evidence[namespace] = after
+        if after.is_against != before.is_against:
+            self.changed.set()
+        if before.is_against and not after.is_against:
+            logger.info("new pods of %s are held again: the gate policy is in force there", namespace)
+
+    async def _confirm(self, namespace: str, unmarked: str) -> None:
+        """See to it that the policy and the index are as they should be, before it is said that they do nothing."""
+        await self._look_at_policy()
+        self._written.pop(namespace, None)  # Somebody may have edited it, or taken it away.
+        await self._apply(namespace)
+        self._confirmed[namespace] = unmarked
+        self.changed.set()
 
     def expect(self, trees: Iterable[tuple[str, str]]) -> None:
         """Write no index before these trees have said which pods are theirs: another operator may have left a whole one."""
@@ -82,6 +141,7 @@ class Gate:
         self._heard(namespace, tree)
 
     def _write(self, namespace: str) -> None:
+        self._outdated.add(namespace)
         if self.is_installed and namespace not in self._silent:
             self._calls.put(("index", namespace), lambda: self._apply(namespace))
 
@@ -89,10 +149,11 @@ class Gate:
         # Until what was written is what the trees say now: they may have said more while it was being written.
         while (data := self._data(namespace)) != self._written.get(namespace):
             if data:
-                await self._api.apply_index(namespace, data)
+                self._index_changed_at[namespace] = await self._api.apply_index(namespace, data)
             else:
                 await self._api.delete_index(namespace)
             self._written[namespace] = data
+        self._outdated.discard(namespace)
 
     def _data(self, namespace: str) -> dict[str, str]:
         entries = self._entries.get(namespace, {})

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from suptree.api.reasons import TREE_LABEL
+from suptree.api.reasons import TREE_LABEL, Reason
 from suptree.app import metrics
 from suptree.app.calls import Calls
 from suptree.app.gate import Gate
@@ -89,10 +89,18 @@ class Hub:
             return
         known = [(namespace, name) for namespace, it in self.store.namespaces.items() for name in it.trees]
         self.gate.expect(known)
+        self._remember_the_gate()
         for key in known:
             self.run_tree(*key)
         for namespace in list(self.store.namespaces):
             self._let_orphans_go(namespace)
+
+    def _remember_the_gate(self) -> None:
+        """Go on where the last leader was: where the gate policy was not in force it is not, until a pod shows that it is."""
+        for namespace, it in self.store.namespaces.items():
+            for condition in (found for tree in it.trees.values() for found in tree.status.conditions):
+                if condition.reason == Reason.GATE_NOT_IN_FORCE:
+                    self.gate.remember(namespace, condition.last_transition_time)
 
     async def stop(self, *, at_once: bool = False) -> None:
         """Decide nothing more and let the calls under way end; whoever acts next finishes what was decided.
@@ -108,12 +116,11 @@ class Hub:
         await (self.calls.stop(patience=0) if at_once else self.calls.stop())
 
     async def _watch_gate(self) -> None:
-        changed = asyncio.Event()
-        watcher = asyncio.create_task(self.gate.watch(changed))
+        watcher = asyncio.create_task(self.gate.watch())
         try:
             while True:
-                await changed.wait()
-                changed.clear()
+                await self.gate.changed.wait()
+                self.gate.changed.clear()
                 for loop in self.loops.values():
                     loop.wake()
         finally:

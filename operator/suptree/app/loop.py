@@ -230,8 +230,9 @@ class TreeLoop:
             for view in children
             for present in [{pod.uid for pod in view.pods}]
         )
+        self._gate.saw(*self.key, children, self._namespace.controllers)
         now = round(time.time(), 6)
-        return Situation(
+        it = Situation(
             tree=tree if self._ahead is None else replace(tree, status=self._ahead),
             children=tuple(map(self._recreation.note, views)),
             controllers=self._namespace.controllers,
@@ -239,11 +240,13 @@ class TreeLoop:
             jitter=random.random(),  # noqa: S311 - it spreads restarts, it guards nothing
             fresh=fresh,
             is_gate_installed=self._gate.is_installed,
-            parent=parent(tree.name, self._namespace.trees, is_gate_installed=self._gate.is_installed),
+            unheld=self._gate.unheld(self.key[0]),
             is_namespace_going=self._is_namespace_going,
             turns=self._queue.look(now, self.key),
             strays=strays(tree.name, children, self._namespace),
         )
+        above = parent(tree.name, self._namespace.trees, is_gate_in_force=it.is_gate_in_force)
+        return replace(it, parent=above)
 
     # Persist.
 

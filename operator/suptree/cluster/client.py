@@ -257,8 +257,8 @@ class Api:
             if error.status not in {CONFLICT, NOT_FOUND}:
                 raise
 
-    async def apply_index(self, namespace: str, data: Mapping[str, str]) -> None:
-        """Write the index of a namespace, whole."""
+    async def apply_index(self, namespace: str, data: Mapping[str, str]) -> str:
+        """Write the index of a namespace, whole; return when it last changed, by the API server's clock."""
         body = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -269,7 +269,7 @@ class Api:
             "data": dict(data),
         }
         path = f"/api/v1/namespaces/{namespace}/configmaps/{INDEX_NAME}?fieldManager={FIELD_MANAGER}&force=true"
-        await self._call("PATCH", path, body, APPLY)
+        return changed_at(_parse(await self._call("PATCH", path, body, APPLY, METADATA_ONLY)))
 
     async def delete_index(self, namespace: str) -> None:
         """Remove the index of a namespace that has no trees any more."""
@@ -300,10 +300,22 @@ class Api:
             return await self._ask("POST", _leases_path(namespace), {**body, "metadata": {"name": name}})
         return await self._ask("PUT", f"{_leases_path(namespace)}/{name}", {**body, "metadata": before["metadata"]})
 
-    async def is_policy_installed(self) -> bool:
-        """Tell whether the admission policy that holds pods is there."""
-        path = f"/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies/{POLICY_NAME}"
-        return await self._if_there("GET", path)
+    async def policy_changed_at(self) -> str | None:
+        """Return when the admission policy that holds pods, or its binding, last changed; None when one is not there."""
+        times = []
+        for plural in ("mutatingadmissionpolicies", "mutatingadmissionpolicybindings"):
+            found = await self._find(f"/apis/admissionregistration.k8s.io/v1/{plural}/{POLICY_NAME}")
+            if found is None:
+                return None
+            times.append(changed_at(found))
+        return max(times)
+
+
+def changed_at(raw: Mapping[str, Any]) -> str:
+    """Return when an object was last changed by anybody, by the API server's clock."""
+    meta = raw.get("metadata") or {}
+    times = [meta.get("creationTimestamp"), *(it.get("time") for it in meta.get("managedFields") or ())]
+    return max((time for time in times if time), default="")
 
 
 def selector_text(selector: LabelSelector) -> str:

@@ -42,6 +42,8 @@ class Facts:
     out_of_reach: tuple[Reason, str] | None = None
     """Why the budget can never be exceeded."""
     is_gate_installed: bool = True
+    unheld: str | None = None
+    """A pod that the gate policy should have held and has not; None: there is none."""
 
 
 Verdict = tuple[ConditionStatus, Reason, str]
@@ -140,17 +142,29 @@ def _budget_reachable(facts: Facts) -> Verdict:
     return TRUE, Reason.BUDGET_IN_REACH, "restarts can come fast enough to exceed the budget"
 
 
+_CHILD_BY_CHILD = "a restart goes child by child: each is deleted and waited for before the next"
+
+_NOT_INSTALLED = (
+    f"the admission policy suptree-hold is not installed, so {_CHILD_BY_CHILD}; for a full stop before the start set "
+    f"gate.enabled in the chart (Kubernetes 1.36 or newer)"
+)
+
+
+def _not_in_force(pod: str) -> str:
+    return (
+        f"{f'pod {pod}' if pod else 'a pod'} was created without the gate that the index asked for: the admission policy "
+        f"suptree-hold is installed and not in force in this namespace, so {_CHILD_BY_CHILD}. If the policy or its binding was "
+        f"away for a moment (an uninstallation, gate.enabled off and on), Kubernetes 1.37 may read no ConfigMaps for policies any "
+        f"more (kubernetes/kubernetes#130887): restart the API server, each of them. Otherwise see whether the chart's "
+        f"gate.excludeNamespaces or watchNamespaces leave this namespace out. The next pod that is held ends this"
+    )
+
+
 def _order_enforced(facts: Facts) -> Verdict:
     if facts.spec and facts.spec.ordering is Ordering.PARALLEL:
         return FALSE, Reason.NOT_ORDERED, "ordering is Parallel; no pod is ever held"
     if not facts.is_gate_installed:
-        return (
-            FALSE,
-            Reason.GATE_NOT_INSTALLED,
-            (
-                "the admission policy suptree-hold is not installed, so a restart goes child by child: each is deleted and "
-                "waited for before the next; for a full stop before the start set gate.enabled in the chart "
-                "(Kubernetes 1.36 or newer)"
-            ),
-        )
+        return FALSE, Reason.GATE_NOT_INSTALLED, _NOT_INSTALLED
+    if facts.unheld is not None:
+        return FALSE, Reason.GATE_NOT_IN_FORCE, _not_in_force(facts.unheld)
     return TRUE, Reason.GATE_INSTALLED, "a pod whose turn has not come is held by the scheduling gate suptree.dev/hold"

@@ -31,7 +31,7 @@ class Draft:
         self.before = before
         self.is_acting = spec.mode is Mode.ENFORCE
         has_parent = it.parent is not None
-        self.sup = record.supervisor_of(spec, is_gate_installed=it.is_gate_installed, has_parent=has_parent)
+        self.sup = record.supervisor_of(spec, is_gate_in_force=it.is_gate_in_force, has_parent=has_parent)
         # Also a Parallel tree must be able to keep down what it has stopped for good.
         keeps_down = has_parent or spec.on_exhausted is OnExhausted.HOLD or spec.auto_shutdown is not AutoShutdown.NEVER
         self.is_gated = self.is_acting and (spec.ordering is Ordering.ORDERED or keeps_down)
@@ -128,6 +128,6 @@ class Draft:
             self.it.now,
             self.it.jitter,
             is_acting=self.is_acting,
-            is_gated=self.is_gated and self.it.is_gate_installed,
+            is_gated=self.is_gated and self.it.is_gate_in_force,
             may_go=self.may_go,
         )

@@ -66,7 +66,7 @@ def parent_of(name: str, trees: Trees) -> Tree | None:
     return claimants[0] if claimants and not is_in_cycle(name, trees) else None
 
 
-def parent(name: str, trees: Trees, *, is_gate_installed: bool) -> Parent | None:
+def parent(name: str, trees: Trees, *, is_gate_in_force: bool) -> Parent | None:
     """Return what the parent of a tree wants of it; None for a root."""
     tree = parent_of(name, trees)
     if tree is None or tree.spec is None:
@@ -74,7 +74,7 @@ def parent(name: str, trees: Trees, *, is_gate_installed: bool) -> Parent | None
     child = next(child for child, target in children_of(tree) if target == name)
     wish, operation = Wish.NOTHING, 0
     if tree.status.uid == tree.uid:
-        wish, operation = _wish(tree, child, is_gate_installed=is_gate_installed)
+        wish, operation = _wish(tree, child, is_gate_in_force=is_gate_in_force)
     # A reset reaches every tree below.
     reset = "/".join(it for it in (tree.status.parent_reset, tree.status.reset) if it)
     return Parent(tree.name, child, wish, operation, reset or None, is_restarting=_is_being_restarted(name, trees))
@@ -91,9 +91,9 @@ def _is_being_restarted(name: str, trees: Trees) -> bool:
     return False
 
 
-def _wish(tree: Tree, child: str, *, is_gate_installed: bool) -> tuple[Wish, int]:
+def _wish(tree: Tree, child: str, *, is_gate_in_force: bool) -> tuple[Wish, int]:
     assert tree.spec is not None  # noqa: S101 - for the type checker; the caller looked
-    sup = supervisor_of(tree.spec, is_gate_installed=is_gate_installed)
+    sup = supervisor_of(tree.spec, is_gate_in_force=is_gate_in_force)
     state = read(tree.status, sup)
     op = state.operation
     todo = do.effects(sup, state)

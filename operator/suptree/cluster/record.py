@@ -27,15 +27,15 @@ EXHAUSTED_REASONS: dict[Ending, ExhaustedReason] = {
 }
 
 
-def supervisor_of(spec: SupervisionTreeSpec, *, is_gate_installed: bool, has_parent: bool = False) -> Supervisor:
+def supervisor_of(spec: SupervisionTreeSpec, *, is_gate_in_force: bool, has_parent: bool = False) -> Supervisor:
     """Translate a spec.
 
-    Without the gate policy an ordered restart goes one child at a time. A tree with a parent ends as OTP's supervisor
+    Without the gate policy in force an ordered restart goes one child at a time. A tree with a parent ends as OTP's supervisor
     does; a root does what `onExhausted` says.
     """
     parks = spec.on_exhausted is OnExhaustedChoice.PARK and not has_parent
     ordering = Ordering(spec.ordering)
-    if spec.ordering is OrderingChoice.ORDERED and not is_gate_installed:
+    if spec.ordering is OrderingChoice.ORDERED and not is_gate_in_force:
         ordering = Ordering.ONE_AT_A_TIME
     return Supervisor(
         children=tuple(

@@ -73,6 +73,7 @@ def status(
         is_gate_installed=it.is_gate_installed,
     )
     op = state.operation
+        unheld=it.unheld,
     retry = retry_time(spec, exhausted) if it.parent is None else None
     attempt = op.until if op is not None else retry
     return SupervisionTreeStatus(
@@ -127,6 +128,7 @@ def hands_off(it: Situation, before: SupervisionTreeStatus) -> SupervisionTreeSt
         is_gate_installed=it.is_gate_installed,
     )
     history = before.history
+        unheld=it.unheld,
     if history and history[0].outcome is outcomes.Outcome.IN_PROGRESS:
         history = (history[0].model_copy(update={"outcome": outcomes.Outcome.SUPERSEDED}), *history[1:])
     return before.model_copy(

@@ -28,6 +28,8 @@ class Situation:
     """UIDs of the controllers that were read after the pods were."""
     is_gate_installed: bool = True
     """Whether the admission policy that holds new pods is there."""
+    unheld: str | None = None
+    """A pod that the policy should have held and has not, so that it is not in force; None: there is none, "": not named."""
     parent: Parent | None = None
     """None: the tree is a root."""
     is_namespace_going: bool = False
@@ -36,6 +38,11 @@ class Situation:
     """The restarts of all other trees of the cluster."""
     strays: tuple[Pod, ...] = ()
     """Held pods that carry the tree's mark and belong to no child of any tree, as far as anybody can tell now."""
+
+    @property
+    def is_gate_in_force(self) -> bool:
+        """Whether new pods are held, as far as anybody can tell."""
+        return self.is_gate_installed and self.unheld is None
 
 
 @dataclass(frozen=True, slots=True)
