@@ -60,13 +60,15 @@ class BareScene(Scene):
     """Child -> the ControllerRevisions that keep its manifests, the newest first."""
     created: list[str] = field(default_factory=list)
     """UIDs of what the tree created."""
+    jobs_are_known: bool = True
+    """False: without recreate.enabled nobody may look at them."""
     is_refusing: bool = False
     """Whether the API server creates nothing."""
 
     def namespace(self) -> Namespace:
         """Return the namespace as a store that saw all of it."""
         store = super().namespace()
-        for raw in self.jobs.values():
+        for raw in self.jobs.values() if self.jobs_are_known else ():
             store.put_job(job_of(raw))
         return store
 

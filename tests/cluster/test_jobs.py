@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cluster.bare_scene import bare_child, bare_scene, job, states
+from tests.cluster.bare_scene import BareScene, bare_child, bare_scene, job, states
 from tests.cluster.builders import tree
 
 REST, ALL, ONE = "RestForOne", "OneForAll", "OneForOne"
@@ -224,12 +224,20 @@ def test_c57_two_trees_with_one_job() -> None:
 
 
 def test_a_job_with_somebodys_finalizer_is_waited_for() -> None:
-    """A Job that somebody's finalizer keeps is not created again before it is gone, and is deleted once."""
+    """A Job that somebody's finalizer keeps is not created again before it is gone, is deleted once, and is named with the finalizer after 30 s."""
     it = bare_scene("db sync=job", strategy=REST)
     it.jobs["sync"]["metadata"]["finalizers"] = ["example.com/mine"]
     it.dies("db-0")
     assert it.settle() == "-sync"
     assert (states(it), it.created) == ("Up Stopping", [])  # The kubelet has restarted db.
+    assert it.condition("Reconciling") == "True Restarting"
+    wake_at = it.decide().wake_at
+    assert wake_at is not None
+    it.now = wake_at
+    it.decide()
+    assert it.condition("Reconciling") == "True StuckTerminating"
+    assert "Job sync should be gone" in it.message("Reconciling")
+    assert "example.com/mine" in it.message("Reconciling")
     it.job_gone("sync")
     assert it.settle() == "-db-0 +db-0 *sync"
     assert states(it) == "Up Up"
@@ -244,3 +252,59 @@ def test_a_job_has_stopped_when_its_pods_are_gone() -> None:
     assert it.jobs == {}
     assert it.log == ["-sync"]
     assert it.settle() == "-db-0 +db-0 *sync"
+
+
+# Pods of Jobs that a child finds by labels.
+
+
+def by_labels(*, known: bool) -> BareScene:
+    """Return a tree whose child `init` finds the pods of a Job by their label; Jobs are known only with recreate.enabled."""
+    it = bare_scene("db", strategy=REST)
+    it.tree["spec"]["children"].append(
+        {"name": "init", "restart": "Transient", "selector": {"matchLabels": {"app": "init"}}}
+    )
+    it.apply(job("init"))
+    it.settle()
+    if not known:
+        it.jobs_are_known = False
+    return it
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["with recreate.enabled", "without it"])
+def test_a_child_that_finds_a_complete_job_by_its_labels_is_completed(*, known: bool) -> None:
+    """M04: a child whose labels find only pods of a Job that is complete is Completed; until then the tree says that no order waits for it."""
+    it = by_labels(known=known)
+    assert states(it) != "Up Completed"
+    name = it.pods_of(it.jobs["init"])[0]["metadata"]["name"]
+    it.pods[name]["status"]["conditions"][0]["status"] = "False"
+    it.decide()
+    assert "finds pods of Job init by their labels, so no order waits for the Job" in it.message("Ready")
+    it.ends("init")
+    it.settle()
+    assert states(it) == "Up Completed"
+    assert it.condition("Ready") == "True AllChildrenUp"
+    assert it.outcomes == []
+
+
+def test_one_pod_that_has_done_its_work_is_not_the_whole_job() -> None:
+    """While the Job that made it goes on, a child is not Completed because one of its pods is."""
+    it = by_labels(known=True)
+    it.ends("init")
+    it.jobs["init"]["status"] = {"succeeded": 1}
+    it.decide()
+    assert states(it) != "Up Completed"
+
+
+def test_a_failed_pod_of_a_complete_job_does_not_matter() -> None:
+    """A Job that has tried twice and is complete has made its child Completed, whatever its first pod came to."""
+    it = by_labels(known=True)
+    first = it.pods_of(it.jobs["init"])[0]
+    it.ends("init", "Failed", 3)
+    it.jobs["init"]["status"] = {"failed": 1}
+    del it.pods[first["metadata"]["name"]]
+    it.run_cluster()
+    it.pods[first["metadata"]["name"]] = first
+    it.ends("init")
+    first["status"]["phase"] = "Failed"
+    it.settle()
+    assert states(it) == "Up Completed"

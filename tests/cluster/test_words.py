@@ -257,5 +257,20 @@ def test_an_operation_says_how_far_it_is(stage: Stage, text: str) -> None:
 
 def test_a_stuck_pod_says_where_it_is() -> None:
     """A pod that does not go is named with its node, and what a person can do."""
-    assert "pod q-0 on node n1" in narrate.stuck("q-0", "n1")
-    assert "on node" not in narrate.stuck("q-0", "")
+    assert "pod q-0 on node n1" in narrate.stuck("pod", "q-0", "n1", [])
+    assert "on node" not in narrate.stuck("pod", "q-0", "", [])
+
+
+@pytest.mark.parametrize(
+    ("finalizers", "text"),
+    [
+        (["a/x"], "the finalizer a/x keeps it; see to it that whoever set it runs"),
+        (["a/x", "b/y"], "the finalizers a/x and b/y keep it; see to it that whoever set them runs"),
+    ],
+)
+def test_what_a_finalizer_keeps_is_said_with_it(finalizers: list[str], text: str) -> None:
+    """What somebody's finalizer keeps is named with that finalizer, and nothing is said about a lost node."""
+    said = narrate.stuck("Job", "sync", "", finalizers)
+    assert said.startswith("Job sync should be gone and is not: ")
+    assert text in said
+    assert "lost" not in said

@@ -87,7 +87,10 @@ class Reason(Word):
         "ManifestMissing",
         "a Job or bare Pod is to be created again and its manifest is gone; the message says which to apply.",
     )
-    STUCK_TERMINATING = "StuckTerminating", "a pod that was to stop does not go; the message names it and its node."
+    STUCK_TERMINATING = (
+        "StuckTerminating",
+        "a pod or Job that was to stop does not go; the message names it, and its node or the finalizers that keep it.",
+    )
 
     # Giving up
     PARKED = "Parked", "the tree is exhausted and has left every pod as it is."
@@ -107,13 +110,13 @@ class Reason(Word):
         "GateNotInstalled",
         "the admission policy is not there, so pods are deleted child by child and not held.",
     )
-    NOT_ORDERED = "NotOrdered", "spec.ordering is Parallel; no pod is ever held."
-
-
     GATE_NOT_IN_FORCE = (
         "GateNotInForce",
         "the admission policy is installed, and a new pod was not held; the message names it and says what to do.",
     )
+    NOT_ORDERED = "NotOrdered", "spec.ordering is Parallel; no pod is ever held."
+
+
 _GIVEN_UP = (Reason.PARKED, Reason.HELD, Reason.SHUT_DOWN)
 
 CONDITION_REASONS: dict[ConditionType, tuple[Reason, ...]] = {

@@ -27,6 +27,19 @@ def in_turn(view: ChildView, child: Child) -> str:
     )
 
 
+def by_name(view: ChildView) -> str:
+    """Advise on a Job whose pods are found by labels; empty when there is none, or when it is complete."""
+    if view.bare is not None or view.is_done or view.desired:
+        return ""
+    job = next((pod.owner.name for pod in view.pods if pod.owner is not None and pod.owner.kind == "Job"), "")
+    if not job:
+        return ""
+    return (
+        f"child {view.name} finds pods of Job {job} by their labels, so no order waits for the Job; name it in targetRef "
+        f"instead, if it has no controller (needs recreate.enabled)"
+    )
+
+
 def advise_at(view: ChildView) -> float:
     """Return when a start has taken so long that advice is due (seconds since the epoch)."""
     return max((from_time(pod.created) for pod in view.pods), default=0) + ADVISE_AFTER_SECONDS

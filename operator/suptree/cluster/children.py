@@ -10,7 +10,7 @@ from suptree.api.reasons import Reason
 from suptree.api.status import SupervisionTreeStatus
 from suptree.api.supported import RECREATED, TARGETS
 from suptree.api.tree import KIND
-from suptree.cluster.bare import Bare, Objects, find, remembering
+from suptree.cluster.bare import Bare, BareKind, Objects, find, remembering
 from suptree.cluster.family import TreeView, tree_view, trouble
 from suptree.cluster.labels import matches, selector_of
 from suptree.cluster.memory import Replaced, Seen, decode, decode_replaced
@@ -64,6 +64,8 @@ class ChildView:
     """Of a child that is a tree."""
     bare: Bare | None = None
     """Of a child that is a Job or bare Pod."""
+    is_done: bool = False
+    """Of a child that is found by labels: whether all it has is pods of Jobs whose work is done."""
 
 
 def resolve(tree: str, child: Child, world: World) -> ChildView:
@@ -128,7 +130,16 @@ def _by_selector(child: Child, world: World) -> ChildView:
     makers = [it for it in world.workloads() if matches(selector, it.template_labels)]
     desired = sum(it.replicas for it in makers if it.kind != "Deployment")
     alone = sum(pod.owner is None and not pod.is_deleting for pod in pods)
-    return ChildView(child.name, selector, pods, desired + alone, generation=_generation(makers))
+    is_done = bool(pods) and not desired and all(_has_done_its_work(pod, world) for pod in pods)
+    return ChildView(child.name, selector, pods, desired + alone, generation=_generation(makers), is_done=is_done)
+
+
+def _has_done_its_work(pod: Pod, world: World) -> bool:
+    """Tell whether a pod belongs to a Job that is complete; without recreate.enabled Jobs are not known, and the pod tells."""
+    if pod.owner is None or pod.owner.kind != BareKind.JOB:
+        return False
+    job = world.job(pod.owner.name)
+    return job.is_complete if job is not None and job.uid == pod.owner.uid else pod.is_success
 
 
 def _generation(makers: Iterable[Workload]) -> int:
@@ -266,6 +277,8 @@ def observed_state(view: ChildView, was: State | None) -> State:
         return State.MISSING
     if view.tree is not None:
         return _state_of_tree(view.tree)
+    if view.is_done:
+        return State.COMPLETED
     state = view.bare.state(was) if view.bare is not None else None
     if state is not None:
         return state

@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from sys import intern
 
+from suptree.api.model import from_time
 from suptree.cluster.manifest import JOB_NAME_LABEL
 from suptree.cluster.views import Owner, Raw, controller_of
+
+JOB_TRACKING = "batch.kubernetes.io/job-tracking"
+"""Kubernetes' own finalizer of each pod of a Job: it stays until the Job controller has counted how the pod ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,8 @@ class Job:
     version: int
     generation: int
     created: str
-    is_deleting: bool
+    deletes_at: float | None
+    """Being deleted: when its grace period is over, by the API server's clock (seconds since the epoch)."""
     is_suspended: bool
     is_complete: bool
     is_failed: bool
@@ -30,6 +35,12 @@ class Job:
     """Pods that are to run side by side now."""
     owner: Owner | None
     selector: Mapping[str, object] = field(hash=False)
+    finalizers: tuple[str, ...] = ()
+
+    @property
+    def is_deleting(self) -> bool:
+        """Whether it is on its way out."""
+        return self.deletes_at is not None
 
 
 def job_of(raw: Raw) -> Job:
@@ -50,7 +61,7 @@ def job_of(raw: Raw) -> Job:
         version=int(meta.get("resourceVersion") or 0),
         generation=int(meta.get("generation") or 0),
         created=meta.get("creationTimestamp") or "",
-        is_deleting=bool(meta.get("deletionTimestamp")),
+        deletes_at=from_time(meta["deletionTimestamp"]) if meta.get("deletionTimestamp") else None,
         is_suspended=bool(spec.get("suspend")),
         is_complete="Complete" in ended,
         is_failed="Failed" in ended,
@@ -59,6 +70,7 @@ def job_of(raw: Raw) -> Job:
         pods_wanted=max(0, wanted),
         owner=controller_of(meta),
         selector=_selector(meta["name"], spec),
+        finalizers=tuple(intern(it) for it in meta.get("finalizers") or ()),
     )
 
 

@@ -140,9 +140,14 @@ def unmade(child: str, kind: str, name: str) -> str:
     )
 
 
-def stuck(pod: str, node: str) -> str:
-    """Say which pod does not go, and what a person can do."""
+def stuck(kind: str, name: str, node: str, finalizers: Sequence[str]) -> str:
+    """Say which pod or Job does not go, and what a person can do."""
     where = f" on node {node}" if node else ""
-    return (
-        f"pod {pod}{where} should be gone and is not; if its node is lost, delete the node or taint it out-of-service"
-    )
+    what = f"{kind} {name}{where} should be gone and is not"
+    if finalizers:
+        one = len(finalizers) == 1
+        return (
+            f"{what}: the finalizer{'' if one else 's'} {listing(finalizers)} keep{'s' if one else ''} it; see to it "
+            f"that whoever set {'it' if one else 'them'} runs, or take {'it' if one else 'them'} off with kubectl edit"
+        )
+    return f"{what}; if its node is lost, delete the node or taint it out-of-service"

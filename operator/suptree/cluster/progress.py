@@ -7,6 +7,7 @@ from suptree.api.child import Child
 from suptree.api.choices import Replacement
 from suptree.cluster.bare import Bare, BareKind
 from suptree.cluster.children import ChildView, is_nothing_to_start, is_up
+from suptree.cluster.jobs import Job
 from suptree.cluster.memory import Replaced, short_uid
 from suptree.cluster.record import Work
 from suptree.cluster.situation import Create, Delete, Release, Remove, Target
@@ -195,13 +196,20 @@ class Progress:
                 stamp = op.id if op is not None else self.state.serial
                 yield from (Release(pod, stamp) for pod in view.pods if pod.is_held)
 
-    def stuck(self) -> list[Pod]:
-        """Return the pods that should be gone by now."""
-        pods = [pod for name in self.being_stopped() for pod in self._left(name)]
-        return [pod for pod in pods if pod.deletes_at is not None and self.now > pod.deletes_at + STUCK_AFTER_SECONDS]
+    def _going(self) -> list[Pod | Job]:
+        """Return the pods and Jobs that are to be gone, each once."""
+        found: list[Pod | Job] = []
+        for name in self.being_stopped():
+            bare = self.views[name].bare
+            found += self._left(name)
+            found += [bare.job] if bare is not None and bare.job is not None and self._is_object_left(name) else []
+        return [it for it in found if it.deletes_at is not None]
+
+    def stuck(self) -> list[Pod | Job]:
+        """Return the pods and Jobs that should be gone by now."""
+        return [it for it in self._going() if self.now > (it.deletes_at or 0) + STUCK_AFTER_SECONDS]
 
     def deadlines(self) -> list[float]:
         """Return when the operation has to be looked at again though nothing has happened."""
         waits = [effect.until for effect in self.effects if isinstance(effect, do.Wait)]
-        pods = [pod for name in self.being_stopped() for pod in self._left(name)]
-        return waits + [pod.deletes_at + STUCK_AFTER_SECONDS + 1 for pod in pods if pod.deletes_at is not None]
+        return waits + [(it.deletes_at or 0) + STUCK_AFTER_SECONDS + 1 for it in self._going()]

@@ -19,17 +19,19 @@ from suptree.api.status import (
     SupervisionTreeStatus,
 )
 from suptree.cluster import narrate, record
-from suptree.cluster.advice import advise_at, in_turn
+from suptree.cluster.advice import advise_at, by_name, in_turn
 from suptree.cluster.bare_exits import judge_bare
 from suptree.cluster.children import ChildView, observed_state, obstacle, ready_pods, replaced_in
 from suptree.cluster.conditions import SETTLED, Facts, conditions
 from suptree.cluster.exits import Evidence
+from suptree.cluster.jobs import JOB_TRACKING, Job
 from suptree.cluster.ledger import Ledger, way_out_of
 from suptree.cluster.memory import REMOVED, Replaced, encode
 from suptree.cluster.progress import Progress
 from suptree.cluster.reach import out_of_reach
 from suptree.cluster.situation import Situation
 from suptree.cluster.trees import Parent
+from suptree.cluster.views import Pod
 from suptree.core.state import Life
 
 
@@ -62,7 +64,7 @@ def status(
         children=children,
         unresolved=tuple((view.problem, view.message) for view in it.children if view.problem),
         obstacles=tuple(f"{view.name} cannot start ({why})" for view in it.children if (why := obstacle(view))),
-        stuck="; ".join(narrate.stuck(pod.name, pod.node) for pod in progress.stuck()),
+        stuck="; ".join(_stuck(it) for it in progress.stuck()),
         unmade="; ".join(_unmade(progress)),
         operation=operation,
         operation_message=operation_message(outcome),
@@ -71,9 +73,9 @@ def status(
         notes=tuple(_notes(progress)),
         out_of_reach=out_of_reach(progress.sup, ledger.entries),
         is_gate_installed=it.is_gate_installed,
+        unheld=it.unheld,
     )
     op = state.operation
-        unheld=it.unheld,
     retry = retry_time(spec, exhausted) if it.parent is None else None
     attempt = op.until if op is not None else retry
     return SupervisionTreeStatus(
@@ -126,9 +128,9 @@ def hands_off(it: Situation, before: SupervisionTreeStatus) -> SupervisionTreeSt
         children=children,
         unresolved=tuple((view.problem, view.message) for view in it.children if view.problem),
         is_gate_installed=it.is_gate_installed,
+        unheld=it.unheld,
     )
     history = before.history
-        unheld=it.unheld,
     if history and history[0].outcome is outcomes.Outcome.IN_PROGRESS:
         history = (history[0].model_copy(update={"outcome": outcomes.Outcome.SUPERSEDED}), *history[1:])
     return before.model_copy(
@@ -186,6 +188,11 @@ def _given_up(it: Situation, spec: SupervisionTreeSpec, exhausted: Exhausted | N
     return end.reason, narrate.given_up(it.tree.name, exhausted.message or "", end)
 
 
+def _stuck(it: Pod | Job) -> str:
+    kind, node = ("pod", it.node) if isinstance(it, Pod) else ("Job", "")
+    return narrate.stuck(kind, it.name, node, [name for name in it.finalizers if name != JOB_TRACKING])
+
+
 def _unmade(progress: Progress) -> Iterable[str]:
     """Name what is to be created again and cannot be, since its manifest is gone."""
     for it in progress.creations():
@@ -195,12 +202,14 @@ def _unmade(progress: Progress) -> Iterable[str]:
 
 
 def _notes(progress: Progress) -> Iterable[str]:
-    """Name the child trees that gave up and that OTP's rule does not restart; and starts that may never end."""
+    """Name starts that may never end, Jobs that no order waits for, and the child trees that OTP's rule does not restart."""
     for name in progress.being_started():
         view = progress.views[name]
         if progress.now >= advise_at(view) and (advice := in_turn(view, progress.children[name])):
             yield advice
     for name, view in progress.views.items():
+        if advice := by_name(view):
+            yield advice
         ended = view.tree is not None and view.tree.exhausted is not None
         if ended and progress.state.life(name) in {Life.UNDEFINED, Life.ENDED} and progress.state.ending is None:
             yield narrate.not_restarted(name)

@@ -79,6 +79,7 @@ class Pod:
     dead_restarts: int
     """The restart count of a container that has died and is to run again; -1 when there is none."""
     restart_policy: str = "Always"
+    finalizers: tuple[str, ...] = ()
 
     @property
     def is_deleting(self) -> bool:
@@ -164,6 +165,7 @@ def pod_of(raw: Raw) -> Pod:
         is_cut_off=_is_cut_off(status),
         dead_restarts=max((_dead_restarts(spec, it) for it in status.get("containerStatuses") or ()), default=-1),
         restart_policy=intern(spec.get("restartPolicy") or "Always"),
+        finalizers=tuple(intern(it) for it in meta.get("finalizers") or ()),
     )
 
 
