@@ -14,7 +14,7 @@ from e2e.lib.target import ROOT
 from e2e.lib.workloads import child, tree, workload
 from suptree.cluster.labels import INDEX_LABEL
 
-POLICIES = "mutatingadmissionpolicies"
+POLICIES = {"mutatingadmissionpolicies", "mutatingadmissionpolicybindings"}
 ALL: dict[str, object] = {"extraArgs": ["--verbose"], "podLabels": {"team": "platform"}}
 """Values of a release that watches all namespaces."""
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
@@ -59,7 +59,7 @@ def test_from_helm_install_to_helm_upgrade(installed: Installation, shop: Kube) 
 
         made = [*rights.requests(installed.target.audit_log, ACCOUNT)]
         assert {it["objectRef"].get("namespace") for it in made} == {shop.namespace, NAMESPACE, None}
-        assert {it["objectRef"]["resource"] for it in made if "namespace" not in it["objectRef"]} == {POLICIES}
+        assert {it["objectRef"]["resource"] for it in made if "namespace" not in it["objectRef"]} == POLICIES
         assert rights.refused(made) == set()
         assert elsewhere.status("shop") == {}
 
