@@ -4,11 +4,14 @@ import contextlib
 import pathlib
 import signal
 import time
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from e2e.cluster import BUSYBOX, Cluster
+from e2e.cluster.spec import REAL_NODE
 from e2e.lib import check, crash
 from e2e.lib.kube import Json, Kube, eventually, wait_condition, wait_history, wait_ready, wait_restarted
 from e2e.lib.recorder import Recorder
@@ -228,3 +231,56 @@ def test_c09_a_kubelet_that_restarts_costs_nothing_and_a_node_that_reboots_littl
     assert (entry["cause"], entry["counted"]) == ("Lost", False)
     assert (status["restarts"], status["budget"]["used"]) == (0, 0)
     check.replaced_once(recorder, before)
+
+
+@contextlib.contextmanager
+def shut_down(cluster: Cluster, kube: Kube) -> Iterator[None]:
+    """Shut the real node down, gracefully, and cancel that: the node is left as it was."""
+    cluster.spec.shutdown.touch()
+    try:
+        yield
+    finally:
+        cluster.spec.shutdown.unlink()
+        eventually(lambda: is_in_service(kube.get("node", REAL_NODE)), "the node is in service again")
+
+
+def is_in_service(node: Json) -> bool:
+    """Whether a node is Ready and takes pods."""
+    ready = any((it["type"], it["status"]) == ("Ready", "True") for it in node["status"]["conditions"])
+    return ready and not node["spec"].get("taints")
+
+
+def ends_slowly(seconds: int, code: int) -> str:
+    """Return a script that takes so long to end, as programs do: by then the node takes no new pods."""
+    return f"trap 'sleep {seconds}; exit {code}' TERM; while :; do sleep 0.1; done"
+
+
+def end_of(recorder: Recorder, uid: str) -> tuple[str, str, str] | None:
+    """Return how a pod ended for good: its phase, why, and the reason of its disruption."""
+    for change in recorder.changes:
+        status = change.pod["status"]
+        if change.uid == uid and status["phase"] in {"Failed", "Succeeded"}:
+            marks = [it["reason"] for it in status["conditions"] if it["type"] == "DisruptionTarget"]
+            return status["phase"], status.get("reason", ""), ",".join(marks)
+    return None
+
+
+def test_c20_a_node_that_shuts_down_gracefully_costs_nothing(real: Kube, recorder: Recorder, cluster: Cluster) -> None:
+    """A kubelet whose node shuts down ends the pods for good: Disrupted, and the group comes again once, uncounted, with the node."""
+    real.apply(
+        tree("shop", child("StatefulSet", "db"), child("Deployment", "web"), strategy="OneForAll", intensity=0),
+        workload("StatefulSet", "db", script=ends_slowly(1, 0)),
+        workload("Deployment", "web", script=ends_slowly(3, 1)),
+    )
+    wait_ready(real, "shop")
+    before = check.census(recorder, "db", "web")
+    with shut_down(cluster, real):
+        ends = [eventually(partial(end_of, recorder, uid), "the kubelet ends the pod") for (uid,) in before.values()]
+    # What ended well has no reason, only the condition: seen so from the kubelet of 1.37.
+    assert ends == [("Succeeded", "", "TerminationByKubelet"), ("Failed", "Terminated", "TerminationByKubelet")]
+    status = wait_history(real, "shop", 1)
+    entry = status["history"][0]
+    assert (entry["child"], entry["cause"], entry["counted"]) == ("db", "Disrupted", False)
+    assert (status["restarts"], status["budget"]["used"]) == (0, 0)
+    check.replaced_once(recorder, before)
+    assert recorder.last("db", "ready") < recorder.last("web", "released"), recorder.story()

@@ -75,6 +75,7 @@ def run(keeper: "Keeper") -> None:
     keeper.start(components.api_server(spec))
     if spec.real_node:
         keeper.start(node.containerd(spec))
+        keeper.start(node.logind(spec))
     api = Api(spec)
     keeper.wait("API server is ready", lambda: api.ok("/readyz"), 120, "kube-apiserver")
     keeper.start(components.controller_manager(spec))
@@ -83,6 +84,7 @@ def run(keeper: "Keeper") -> None:
     keeper.start(components.kwok(spec))
     if spec.real_node:
         node.import_images(keeper)
+        node.wait_for_logind(keeper)
         keeper.start(node.kubelet(spec))
     account = "/api/v1/namespaces/default/serviceaccounts/default"
     keeper.wait("controllers work", lambda: api.ok(account), 60, "kube-controller-manager")

@@ -14,12 +14,14 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import typing
 
 import yaml
 
 from e2e.cluster import images
 from e2e.cluster.components import Component
+from e2e.cluster.pins import HERE
 from e2e.cluster.spec import HOST, REAL_NODE, Spec
 
 if typing.TYPE_CHECKING:
@@ -31,6 +33,10 @@ LABEL = {"suptree.dev/node": "real"}
 
 def _socket(spec: Spec) -> pathlib.Path:
     return spec.folder / "containerd.sock"
+
+
+def _logind_socket(spec: Spec) -> pathlib.Path:
+    return spec.folder / "logind.sock"
 
 
 def overlay_works(folder: pathlib.Path) -> bool:
@@ -144,6 +150,8 @@ def _kubelet_config(spec: Spec) -> str:
         "podLogsDir": str(spec.logs / "pods"),
         "volumePluginDir": str(spec.folder / "volume-plugins"),
         "nodeStatusUpdateFrequency": "5s",
+        "shutdownGracePeriod": "10s",
+        "shutdownGracePeriodCriticalPods": "2s",
     }
     return yaml.safe_dump(config)
 
@@ -193,6 +201,17 @@ def import_images(keeper: "Keeper") -> None:
     archive.unlink()
 
 
+def logind(spec: Spec) -> Component:
+    """Run what tells the kubelet that the node shuts down."""
+    program = str(HERE / "logind.py")
+    return Component("logind", (sys.executable, program, str(_logind_socket(spec)), str(spec.shutdown)))
+
+
+def wait_for_logind(keeper: "Keeper") -> None:
+    """Wait until a kubelet can ask it, because a kubelet that finds none when it starts never asks again."""
+    keeper.wait("logind listens", _logind_socket(keeper.spec).exists, 30, "logind")
+
+
 def kubelet(spec: Spec) -> Component:
     """Run the kubelet, which registers its node by itself."""
     flags = {
@@ -204,4 +223,4 @@ def kubelet(spec: Spec) -> Component:
         "node-labels": ",".join(f"{name}={value}" for name, value in LABEL.items()),
     }
     command = (str(spec.programs["kubelet"]), *(f"--{flag}={value}" for flag, value in flags.items()))
-    return Component("kubelet", command)
+    return Component("kubelet", command, {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={_logind_socket(spec)}"})

@@ -82,6 +82,11 @@ class Spec:
         """Where containerd has a folder for each container that runs."""
         return self.folder / "containerd-state"
 
+    @property
+    def shutdown(self) -> pathlib.Path:
+        """The file that shuts the real node down, gracefully, while it is there (see `e2e/cluster/logind.py`)."""
+        return self.folder / "shutdown"
+
     def user(self, name: str) -> pathlib.Path:
         """Give the kubeconfig of a component's user."""
         return self.pki / f"{name}.kubeconfig"
