@@ -194,7 +194,7 @@ def test_a_pod_that_is_stuck_on_a_lost_node_is_named_and_goes_with_it(
     for node, zone in zip(fake_nodes(fake), trees.values(), strict=False):
         fake.run("label", "node", node, f"{ZONE}={zone}")
     for name in trees:
-        check.counted_once(wait_history(fake, name, 1, patience=150))
+        check.counted_once(wait_history(fake, name, 1))
         wait_ready(fake, name)
     check.replaced_once(recorder, before)
     check.none_held(fake)

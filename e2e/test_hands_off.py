@@ -240,7 +240,7 @@ def test_a_child_may_come_later_than_its_tree(real: Kube, recorder: Recorder) ->
     check.replaced_once(recorder, before)
 
 
-def stays(kube: Kube) -> Json:
+def stays(kube: Kube) -> list[Json]:
     """Return what keeps a namespace's trees and controllers from going before its pods: a policy, and where it holds."""
     name = f"keep-trees-{kube.namespace}"
     kept = {"suptree.dev": "supervisiontrees", "apps": "*"}
@@ -259,7 +259,7 @@ def stays(kube: Kube) -> Json:
     binding = {"policyName": name, "validationActions": ["Deny"]}
     policy = {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
     bound = {"apiVersion": version, "kind": f"{kind}Binding", "metadata": {"name": name}, "spec": binding}
-    return {"apiVersion": "v1", "kind": "List", "items": [policy, bound]}
+    return [policy, bound]
 
 
 def test_pods_that_go_with_their_namespace_are_no_failure(fake: Kube, recorder: Recorder) -> None:
@@ -268,7 +268,7 @@ def test_pods_that_go_with_their_namespace_are_no_failure(fake: Kube, recorder: 
         tree("shop", child("StatefulSet", "db"), child("Deployment", "web"), strategy="OneForAll"),
         workload("StatefulSet", "db", real=False),
         workload("Deployment", "web", real=False),
-        stays(fake),
+        *stays(fake),
     )
     wait_ready(fake, "shop")
 

@@ -48,7 +48,7 @@ def bare_pod(name: str, script: str = ENDS_WHEN_TOLD, policy: str = "Never") -> 
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, **template["metadata"]},
+        "metadata": {"name": name, "annotations": {"example.org/made-by": "hand"}, **template["metadata"]},
         "spec": template["spec"],
     }
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ _PATCHES = {
     "strategic": "application/strategic-merge-patch+json",
     "json": "application/json-patch+json",
 }
+_DISCOVERY_PAUSES = (0.1, 0.3, 1, 3)
+"""Seconds between looks for a kind: discovery shows it a moment after its CRD is established."""
 _RETRIES = urllib3.Retry(2, backoff_factor=0.1)
 """Of what may be asked twice, when the connection fails or the API server asks for patience."""
 
@@ -72,6 +75,15 @@ class Api:
         """Patch an object; `type_` as kubectl's --type."""
         self.ask("PATCH", path, patch, _PATCHES[type_])
 
+    def apply(self, manifest: Json, namespace: str) -> None:
+        """Apply a manifest, by default in that namespace."""
+        group, _, _ = manifest["apiVersion"].rpartition("/")
+        resource = self.resource(f"{manifest['kind']}.{group}")
+        metadata = manifest["metadata"]
+        path = resource.path(metadata.get("namespace", namespace), metadata["name"])
+        given = {"fieldManager": "kubectl", "force": "true", "fieldValidation": "Strict"}
+        self.ask("PATCH", path, manifest, "application/apply-patch+yaml", **given)
+
     def objects(self, path: str, labels: str = "") -> tuple[list[Json], str]:
         """Return a list's objects, and its resourceVersion."""
         found = self.ask("GET", path, **({"labelSelector": labels} if labels else {}))
@@ -100,10 +112,11 @@ class Api:
         Raises:
             AssertionError: The server has none of that name.
         """
-        for _ in range(2):
+        for pause in (0, *_DISCOVERY_PAUSES, 0):
             for it in self._resources:
                 if name.lower() in it.names:
                     return it
+            time.sleep(pause)
             self._resources = list(self._discover())  # kinds come and go with their CRDs
         raise AssertionError(f"the server has no resource type {name!r}")
 

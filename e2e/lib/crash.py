@@ -3,7 +3,7 @@
 import secrets
 import time
 
-from e2e.lib.kube import Kube
+from e2e.lib.kube import Json, Kube, eventually
 
 
 def end(kube: Kube, pod: str, code: int = 3) -> None:
@@ -14,8 +14,7 @@ def end(kube: Kube, pod: str, code: int = 3) -> None:
 def pretend(kube: Kube, pod: str, code: int = 3, reason: str = "Error") -> float:
     """Write into a pod on a fake node that its container has ended; return when (seconds since the epoch)."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    status = kube.get("pod", pod)["status"]
-    container = status["containerStatuses"][0]
+    container = _container(kube, pod)
     ended = {
         "exitCode": code,
         "reason": reason,
@@ -62,7 +61,7 @@ def finish(kube: Kube, pod: str, code: int = 0) -> None:
 def recover(kube: Kube, pod: str) -> None:
     """Write into a pod on a fake node that its container runs again, as after the kubelet's restart in place."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    container = kube.get("pod", pod)["status"]["containerStatuses"][0]
+    container = _container(kube, pod)
     count = container["restartCount"] + 1
     runs = {
         **container,
@@ -78,3 +77,12 @@ def recover(kube: Kube, pod: str) -> None:
     ]
     patch = {"status": {"containerStatuses": [runs], "conditions": conditions}}
     kube.patch("pod", pod, patch, subresource="status", type_="strategic")
+
+
+def _container(kube: Kube, pod: str) -> Json:
+    """Return the status of a pod's first container, once it has one."""
+    statuses = eventually(
+        lambda: kube.get("pod", pod)["status"].get("containerStatuses"), f"the container of {pod} runs"
+    )
+    found: Json = statuses[0]
+    return found

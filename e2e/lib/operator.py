@@ -32,7 +32,7 @@ def install(target: Target, *settings: str) -> None:
     """Install CRD, rights and gate policy from the chart."""
     kube = target.kube.within(NAMESPACE)
     kube.run("create", "namespace", NAMESPACE, check=False)
-    kube.apply(*manifests(target, *settings), server_side=True)
+    kube.apply(*manifests(target, *settings))
     kube.run("wait", "--for=condition=Established", "crd/supervisiontrees.suptree.dev", "--timeout=60s")
 
 
