@@ -112,7 +112,11 @@ class BareScene(Scene):
             found = [kept(it, one.target.kind, one.target.name) for it in self.revisions.get(one.target.child, [])]
             if found and found[0] and self.object_of(one.target.kind, one.target.name) is None:
                 self.log.append(f"*{one.target.name}")
-                old = [(it["metadata"].get("ownerReferences") or [{}])[0].get("name") for it in self.pods.values()]
+                old = [
+                    (it["metadata"].get("ownerReferences") or [{}])[0].get("name")
+                    for it in self.pods.values()
+                    if it["status"]["phase"] not in {"Succeeded", "Failed"}
+                ]
                 assert one.target.name not in old, "pods of the old Job are still there"
                 self.apply(stamped(found[0], "shop", one.operation))
                 made = self.object_of(one.target.kind, one.target.name)

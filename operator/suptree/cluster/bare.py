@@ -74,9 +74,19 @@ class Bare:
         return self.object is not None and self.object.is_over and not self.object.is_success
 
     @property
+    def has_leftovers(self) -> bool:
+        """Whether pods of earlier Jobs of that name still run; whoever deleted these, they are on their way out."""
+        return any(not pod.is_over for pod in self.leftovers)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self.is_done or self.has_failed
+
+    @property
     def is_suspended(self) -> bool:
-        """Whether it is a Job that somebody has suspended."""
-        return self.job is not None and self.job.is_suspended and not self.job.is_complete
+        """Whether it is a Job that somebody has suspended, and that has not ended."""
+        return self.job is not None and self.job.is_suspended and not self.has_ended
 
     @property
     def is_finished(self) -> bool:
@@ -114,16 +124,16 @@ class Bare:
     @property
     def runs(self) -> bool:
         """Tell whether it runs, so that its next end is news."""
-        return not self.is_done and not self.has_failed and self.ready_pods(Replaced()) > 0
+        return not self.has_ended and self.ready_pods(Replaced()) > 0
 
     def to_replace(self, *, spares_fresh: bool) -> tuple[Job | Pod, ...]:
         """Return the object if a restart has to replace it, as opposed to one that is finished, held, or fresh already."""
         found = self.object
         if found is None or self.is_finished or self.is_suspended:
             return ()
-        if self.pods and all(pod.is_gated for pod in self.pods):
+        if not self.has_ended and self.pods and all(pod.is_gated for pod in self.pods):
             return ()
-        has_begun = self.is_done or self.has_failed or (self.job is not None and self.job.has_begun)
+        has_begun = self.has_ended or (self.job is not None and self.job.has_begun)
         is_fresh = not has_begun and all(pod.is_fresh for pod in self.pods)
         return () if is_fresh and spares_fresh else (found,)
 

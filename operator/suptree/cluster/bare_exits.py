@@ -9,7 +9,7 @@ from dataclasses import replace
 from suptree.api.choices import FailureAction
 from suptree.api.outcomes import Cause
 from suptree.cluster.bare import Bare, uid_of
-from suptree.cluster.causes import Exit
+from suptree.cluster.causes import Exit, cause_of_deletion
 from suptree.cluster.exits import Evidence, Judgement, judge, latest
 from suptree.cluster.jobs import Job
 from suptree.cluster.memory import DONE, FAILED, GONE, REMOVED, Replaced, Seen
@@ -41,7 +41,7 @@ def _absent(it: Evidence, bare: Bare) -> Judgement:
         # Not seen yet, or not there any more? A watch that lags behind the status cannot tell.
         return Judgement(None, seen, confirm=(Owner(bare.kind, bare.name, seen.object),))
     ghost = next(iter(it.ghosts), None)
-    found = Exit(Cause.DISRUPTED if ghost and ghost.is_disrupted else Cause.DELETED, bare.name)
+    found = Exit(cause_of_deletion(ghost) if ghost else Cause.DELETED, bare.name)
     return _put(it, Judgement(None, replace(seen, marks=frozenset({GONE}))), found, ghost)
 
 
@@ -73,14 +73,16 @@ def _end_of(job: Job, bare: Bare) -> tuple[Exit, Pod | None]:
 def _pod(it: Evidence, bare: Bare, pod: Pod) -> Judgement:
     found = judge(replace(it, workload=None, controllers={}, ghosts=()))
     if it.replaced.has(pod):
-        return replace(found, seen=_memory(found.seen, bare, frozenset()))
-    marks = frozenset({DONE} if pod.is_success else {FAILED} if pod.is_over else {GONE} if pod.is_deleting else ())
-    found = replace(found, seen=_memory(found.seen, bare, marks))
+        return replace(found, seen=_memory(found.seen, bare, frozenset({GONE} if pod.is_deleting else ())))
+    was = _marks_before(it, bare)
+    marks = frozenset({GONE} if pod.is_deleting else {DONE} if pod.is_success else {FAILED} if pod.is_over else ())
+    # How it ends on its way out says nothing about it.
+    found = replace(found, seen=_memory(found.seen, bare, was or marks if pod.is_deleting else marks))
     if it.seen is None or found.exit is not None:
         return found
-    lost = Exit(Cause.DISRUPTED if pod.is_disrupted else Cause.DELETED, pod.name)
+    lost = Exit(cause_of_deletion(pod), pod.name)
     is_same = it.seen.object == uid_of(bare)
-    if is_same and pod.is_deleting and not it.seen.marks and not pod.is_over:
+    if is_same and pod.is_deleting and not was:
         return _put(it, found, lost, pod)
     if not is_same and not it.seen.marks and it.seen.object not in it.replaced.uids:
         # Somebody deleted it and has made another one already.

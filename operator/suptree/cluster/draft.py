@@ -12,7 +12,7 @@ from suptree.cluster import narrate, record, report
 from suptree.cluster.causes import Exit
 from suptree.cluster.children import ChildView
 from suptree.cluster.ledger import Ledger
-from suptree.cluster.memory import Replaced, replaced
+from suptree.cluster.memory import MAX_PODS_BY_NAME, Replaced, replaced, short_uid
 from suptree.cluster.progress import Progress
 from suptree.cluster.situation import Situation
 from suptree.cluster.turns import Place
@@ -111,11 +111,14 @@ class Draft:
         self.work = replace(self.work, replaced={**self.work.replaced, **found})
 
     def _to_replace(self, view: ChildView, *, spares_fresh: bool) -> Replaced:
+        before = self.work.replaced.get(view.name, Replaced())
         if view.bare is not None:
             # One that was replaced before may have gone just now: it is ours to make again.
-            before = self.work.replaced.get(view.name, Replaced())
             return before | replaced(view.bare.to_replace(spares_fresh=spares_fresh))
-        return replaced([it for it in view.pods if not it.is_gated and not (it.is_fresh and spares_fresh)])
+        found = replaced([it for it in view.pods if not it.is_gated and not (it.is_fresh and spares_fresh)])
+        # What has gone because of this restart is no deletion by somebody else, also when the restart begins anew.
+        gone = before.uids - {short_uid(it.uid) for it in view.pods}
+        return replace(found, uids=found.uids | gone) if len(gone) <= MAX_PODS_BY_NAME else found
 
     def progress(self) -> Progress:
         """Return how far the cluster is with the operation."""

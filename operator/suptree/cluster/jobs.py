@@ -46,7 +46,7 @@ class Job:
 def job_of(raw: Raw) -> Job:
     """Return the view of a Job object."""
     meta, spec, status = raw["metadata"], raw.get("spec", {}), raw.get("status", {})
-    ended = {it["type"]: it for it in status.get("conditions") or () if it.get("status") == "True"}
+    ended = {it["type"]: it for it in status.get("conditions") or () if _counts(it, meta)}
     failed = ended.get("Failed") or {}
     why = [text for text in (failed.get("reason"), failed.get("message")) if text]
     succeeded, completions = int(status.get("succeeded") or 0), spec.get("completions")
@@ -72,6 +72,13 @@ def job_of(raw: Raw) -> Job:
         selector=_selector(meta["name"], spec),
         finalizers=tuple(intern(it) for it in meta.get("finalizers") or ()),
     )
+
+
+def _counts(condition: Raw, meta: Raw) -> bool:
+    """Tell whether a condition says something about the Job: one that is deleted counts its deleted pods as failed."""
+    deleted = meta.get("deletionTimestamp") or ""
+    is_late = bool(deleted) and (condition.get("lastTransitionTime") or "") > deleted
+    return condition.get("status") == "True" and not is_late
 
 
 def _selector(name: str, spec: Raw) -> Mapping[str, object]:

@@ -166,7 +166,7 @@ class Progress:
         op = self.state.operation
         for name in self.being_started() if self.is_acting and op is not None else ():
             bare = self.views[name].bare
-            if bare is not None and bare.object is None and not self._left(name):
+            if bare is not None and bare.object is None and not self._left(name) and not bare.has_leftovers:
                 yield Create(target_of(name, bare), op.id if op is not None else 0)
 
     def _next(self, name: str) -> list[Pod]:

@@ -146,6 +146,9 @@ class _Decision(Draft):
             self.step(events.Started(view.name))
         elif self._is_over(view):
             self.step(events.Done(view.name))
+        if judgement.exit and self._has_ended_early(view):
+            # Nobody else makes it again: replaced as a part of the same restart.
+            self.replace((view.name,), spares_fresh=False)
         if judgement.abandoned and is_starting(self.sup, self.state.operation, view.name):
             # Nobody else restarts it: replaced as a part of the same restart.
             self.replace_pods(view.name, judgement.abandoned)
@@ -174,6 +177,11 @@ class _Decision(Draft):
         ends = self.children[view.name].restart is not RestartType.PERMANENT
         is_done = view.bare is not None and view.bare.is_done
         return is_idle and is_done and ends and self.state.life(view.name) is Life.ALIVE
+
+    def _has_ended_early(self, view: ChildView) -> bool:
+        """Tell whether a Job or bare Pod that a restart had spared has ended before its turn to start came."""
+        has_ended = view.bare is not None and view.bare.has_ended
+        return has_ended and self.is_active() and is_under_way(self.state.operation, view.name)
 
     def _saves(self) -> Iterable[Save]:
         """Return the Jobs and bare Pods whose manifests are to be kept: before anybody deletes them."""

@@ -155,7 +155,7 @@ def pod_of(raw: Raw) -> Pod:
         revision=next((labels[name] for name in _REVISION_LABELS if name in labels), ""),
         deaths=_deaths(meta, spec, status),
         obstacle=_obstacle(status, statuses),
-        phase=intern(status.get("phase") or ""),
+        phase=intern(_phase(spec, status)),
         disruption=_disruption(status),
         node=intern(spec.get("nodeName") or ""),
         conditions=tuple((intern(it["type"]), intern(it["status"])) for it in status.get("conditions") or ()),
@@ -206,6 +206,20 @@ def controller_of(meta: Raw) -> Owner | None:
         if ref.get("controller"):
             return Owner(intern(ref["kind"]), intern(ref["name"]), intern(ref["uid"]))
     return None
+
+
+def _phase(spec: Raw, status: Raw) -> str:
+    """Return the phase; of a pod whose containers have all ended for good the one that its kubelet sets a moment later."""
+    phase, policy = status.get("phase") or "", spec.get("restartPolicy") or "Always"
+    codes = [
+        it["state"]["terminated"].get("exitCode")
+        for it in status.get("containerStatuses") or ()
+        if _kind(it) == "terminated"
+    ]
+    has_ended = bool(codes) and len(codes) == len(status["containerStatuses"])
+    if phase != "Running" or not has_ended or policy == "Always" or (policy == "OnFailure" and any(codes)):
+        return str(phase)
+    return "Failed" if any(codes) else "Succeeded"
 
 
 _OVER = frozenset({"Failed", "Succeeded"})
