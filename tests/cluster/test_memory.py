@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from suptree.api.model import from_time
+from suptree.api.spec import SupervisionTreeSpec
 from suptree.cluster.memory import (
     Known,
     Replaced,
@@ -18,10 +20,12 @@ from suptree.cluster.memory import (
     short_id,
     short_uid,
 )
+from suptree.cluster.record import read, supervisor_of
+from suptree.cluster.trees import tree_of
 from suptree.cluster.views import pod_of
 from suptree.core.budget import uncounted_limit
 from tests.cluster.builders import container, new_id, pod, stamp, terminated
-from tests.cluster.scene import scene
+from tests.cluster.scene import Scene, scene
 
 FAST = settings(max_examples=100, deadline=None, derandomize=True)
 
@@ -138,8 +142,38 @@ def test_the_largest_budget_leaves_a_small_status() -> None:
     plan = it.decide()
     assert plan.status.exhausted is not None
     assert plan.status.budget is not None
-    assert (len(plan.status.budget.times), len(plan.status.uncounted)) == (1000, 500)
+    assert plan.status.budget.used == 1000
+    window, _ = windows(it)
+    assert [int(time) for time in window] == [int(from_time(time)) for time in stamps]
     assert len(json.dumps(plan.status.to_json())) < 64 * 1024
+
+
+def windows(it: Scene) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the windows of counted and uncounted restarts, as the next decision reads them."""
+    state = read(
+        it.status, supervisor_of(tree_of(it.tree).spec or SupervisionTreeSpec(children=()), is_gate_installed=True)
+    )
+    return state.window, state.uncounted
+
+
+@pytest.mark.parametrize("is_replaced", [True, False], ids=["all being replaced", "all dead"])
+def test_the_largest_budget_and_5000_dead_pods_leave_a_small_status(*, is_replaced: bool) -> None:
+    """Windows with 1,000 and 500 restarts, and a child of 5,000 pods that all die, fit together below 64 KiB, and none is lost."""
+    it = scene("db big=deploy*5000", strategy="OneForAll", ordering="Parallel", intensity=1000, periodSeconds=86400)
+    it.decide()
+    stamps = [stamp(it.now - 1 - at * 86) for at in range(1000)]
+    it.tree["status"]["budget"]["times"] = stamps[is_replaced:]
+    it.tree["status"]["uncounted"] = stamps[: uncounted_limit(1000)]
+    for raw in it.of("big"):
+        ended = terminated(1, "Error", new_id(), message="x" * 300), terminated(137, "OOMKilled", new_id())
+        raw["status"]["containerStatuses"] = [container(ended[0], last=ended[1], restarts=7)]
+        raw["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+    for _ in range(2):
+        plan = it.decide()
+        assert len(plan.deletes) == (5001 if is_replaced else 0)
+        assert (plan.status.exhausted is None) == is_replaced
+        assert tuple(map(len, windows(it))) == (1000, 500)
+        assert len(json.dumps(plan.status.to_json())) < 64 * 1024
 
 
 def test_5000_deaths_are_one_exit_and_counted_once() -> None:

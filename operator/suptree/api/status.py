@@ -103,7 +103,12 @@ class BudgetStatus(StatusModel):
     used: Count = Field(default=0, description="Counted restarts in the current window.")
     limit: Count = Field(default=0, description="The intensity: more than this and the tree is exhausted.")
     times: tuple[Time, ...] = Field(
-        default=(), description="When they began; those older than periodSeconds have left.", json_schema_extra=_ATOMIC
+        default=(),
+        description="When they began, newest first, at most 100; those older than periodSeconds have left.",
+        json_schema_extra=_ATOMIC,
+    )
+    earlier: str | None = Field(
+        default=None, description="Internal, not a contract: when those before the newest 100 began, in few letters."
     )
 
 
@@ -241,6 +246,9 @@ class SupervisionTreeStatus(StatusModel):
     )
     uncounted: tuple[Time, ...] = Field(
         default=(), description="Internal, not a contract: the window of uncounted restarts.", json_schema_extra=_ATOMIC
+    )
+    uncounted_earlier: str | None = Field(
+        default=None, description="Internal, not a contract: the rest of that window, in few letters."
     )
     retry: tuple[str, ...] = Field(
         default=(),

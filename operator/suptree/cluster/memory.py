@@ -124,6 +124,17 @@ def fitting(seen: Seen, replaced: "Replaced") -> Seen:
     return replace(seen, pods=dict(clocks[:_MAX_CLOCKS]), digest=digest)
 
 
+def without(seen: Seen, pods: Iterable[Pod]) -> Seen:
+    """Return the memory of a large child without pods that have come to be replaced since it was made to fit."""
+    if not seen.digest:
+        return seen
+    marks = {short_uid(pod.uid): {GONE, *(short_id(death.id) for death in pod.deaths)} for pod in pods}
+    known = {uid: seen.pods[uid].deaths for uid in marks if uid in seen.pods}
+    hashes = {hashed(uid, death) for uid, deaths in marks.items() for death in deaths | known.get(uid, frozenset())}
+    left = {uid: it for uid, it in seen.pods.items() if uid not in marks}
+    return replace(seen, pods=left, digest=seen.digest - hashes)
+
+
 _FLAGS = {"r": "was_ready", "t": "had_success", "s": "is_starting", "f": "has_failed", "x": "has_died"}
 
 

@@ -22,7 +22,7 @@ from suptree.cluster.draft import Draft
 from suptree.cluster.exits import Evidence, Judgement, judge, judge_tree
 from suptree.cluster.jobs import Job
 from suptree.cluster.labels import matches
-from suptree.cluster.memory import Replaced, decode, encode
+from suptree.cluster.memory import MAX_PODS_BY_NAME, Replaced, decode, encode, without
 from suptree.cluster.orders import obey, reset
 from suptree.cluster.progress import Progress, target_of
 from suptree.cluster.situation import Create, Notice, Plan, Release, Save, Situation
@@ -80,6 +80,7 @@ class _Decision(Draft):
         for child in self.spec.children:
             self._judge(self.views[child.name])
         self._move_on()
+        self._shrink()
         progress = self.progress()
         return Plan(
             status=report.status(self.it, self.spec, self.before, self._outcome()),
@@ -292,6 +293,13 @@ class _Decision(Draft):
         for pod in self.it.strays:
             if not any(matches(selector, pod.labels) for selector in kept):
                 yield Release(pod, None)
+
+    def _shrink(self) -> None:
+        """Forget of large children what they are to be rid of: a status has no room for that and for who is replaced."""
+        for name, it in self.work.replaced.items():
+            seen = decode(self.seen.get(name)) if len(it.uids) > MAX_PODS_BY_NAME else None
+            if seen is not None:
+                self.seen[name] = encode(without(seen, filter(it.has, self.views[name].pods)))
 
     # What to tell, and when to look again.
 

@@ -6,6 +6,8 @@ the core needs are marked internal in the API.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
+from operator import sub
 
 from suptree.api.choices import AfterCompletion
 from suptree.api.choices import OnExhausted as OnExhaustedChoice
@@ -59,6 +61,10 @@ def supervisor_of(spec: SupervisionTreeSpec, *, is_gate_in_force: bool, has_pare
     )
 
 
+_READABLE = 100
+"""How many times of a window are written as such: 1,500 of them would take 46 kB of the status."""
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What belongs to the operation under way besides what the core knows of it."""
@@ -78,8 +84,8 @@ def read(status: SupervisionTreeStatus, sup: Supervisor) -> State:
     names = {child.name for child in sup.children}
     return State(
         children=tuple((child.name, Life(lives.get(child.name, Life.ALIVE))) for child in sup.children),
-        window=tuple(map(from_time, status.budget.times)) if status.budget else (),
-        uncounted=tuple(map(from_time, status.uncounted)),
+        window=read_times(status.budget.times, status.budget.earlier) if status.budget else (),
+        uncounted=read_times(status.uncounted, status.uncounted_earlier),
         operation=_operation(status, names),
         retries=tuple(name for name in status.retry if name in names),
         ending=Ending(status.ending) if status.ending else None,
@@ -135,5 +141,20 @@ def write_operation(op: Operation | None, work: Work, child: str | None) -> Oper
 
 
 def write_times(times: tuple[float, ...]) -> tuple[str, ...]:
-    """Write a window."""
-    return tuple(map(to_time, times))
+    """Write the newest of a window, as anybody can read them."""
+    return tuple(map(to_time, times[:_READABLE]))
+
+
+def write_earlier(times: tuple[float, ...]) -> str | None:
+    """Write the rest of a window: whole seconds, as the budget compares them, each as what lies between it and the one before."""
+    seconds = [int(time) for time in times[_READABLE:]]
+    if not seconds:
+        return None
+    return ",".join(map(str, [seconds[0], *(newer - older for newer, older in pairwise(seconds))]))
+
+
+def read_times(newest: tuple[str, ...], earlier: str | None) -> tuple[float, ...]:
+    """Read a window, of which `write_times` wrote one part and `write_earlier` the other."""
+    first, *steps = map(int, earlier.split(",")) if earlier else (0,)
+    rest = accumulate(steps, sub, initial=first) if earlier else ()
+    return (*map(from_time, newest), *map(float, rest))

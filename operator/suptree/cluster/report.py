@@ -82,7 +82,12 @@ def status(
         observed_generation=it.tree.generation,
         conditions=conditions(facts, before),
         children=children,
-        budget=BudgetStatus(used=len(state.window), limit=spec.intensity, times=record.write_times(state.window)),
+        budget=BudgetStatus(
+            used=len(state.window),
+            limit=spec.intensity,
+            times=record.write_times(state.window),
+            earlier=record.write_earlier(state.window),
+        ),
         restarts=state.restarts,
         operation=operation,
         history=tuple(ledger.entries),
@@ -98,6 +103,7 @@ def status(
         serial=state.serial,
         reset=it.tree.reset,
         uncounted=record.write_times(state.uncounted),
+        uncounted_earlier=record.write_earlier(state.uncounted),
         retry=state.retries,
     )
 
@@ -149,7 +155,7 @@ def hands_off(it: Situation, before: SupervisionTreeStatus) -> SupervisionTreeSt
             "uid": tree.uid,
             "generation": tree.generation,
             "reset": tree.reset,
-            "summary": _summary(children, len(before.budget.times) if before.budget else 0, tree.spec),
+            "summary": _summary(children, before.budget.used if before.budget else 0, tree.spec),
         }
     )
 
