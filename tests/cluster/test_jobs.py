@@ -109,6 +109,7 @@ def test_a_job_that_its_owner_deletes_is_missing() -> None:
     assert it.settle() == ""
     assert states(it) == "Missing Up"
     assert it.condition("ResolvedRefs") == "False ChildMissing"
+    assert "ttlSecondsAfterFinished" in it.message("ResolvedRefs")
     assert (it.status.restarts, it.outcomes) == (0, [])
     it.apply(job("migrate"))
     it.settle()

@@ -202,16 +202,19 @@ def replaced_in(status: SupervisionTreeStatus, child: str) -> Replaced:
     return decode_replaced(text) if text else Replaced()
 
 
+_ENDED_UNSEEN = (
+    "if it had ended, its ttlSecondsAfterFinished removed it before an operator saw that: "
+    "leave that out, or make it longer than the operator may be away"
+)
+
+
 def _settled(view: ChildView, it: Bare, seen: Seen | None, replaced: Replaced, fresh: frozenset[str]) -> ChildView:
     found = remembering(it, seen, replaced, fresh)
     if found is not None:
         return replace(view, bare=found, desired=0 if found.is_done else view.desired)
-    return ChildView(
-        view.name,
-        view.selector,
-        problem=Reason.CHILD_MISSING,
-        message=f"child {view.name}: {it.kind} {it.name} does not exist; create it or take the child out of the tree",
-    )
+    what = f"child {view.name}: {it.kind} {it.name} does not exist; create it or take the child out of the tree"
+    ended = f" ({_ENDED_UNSEEN})" if it.kind is BareKind.JOB else ""
+    return ChildView(view.name, view.selector, problem=Reason.CHILD_MISSING, message=what + ended)
 
 
 def _by_target(tree: str, child: Child, world: World) -> ChildView:
