@@ -12,6 +12,7 @@ import pytest
 import yaml
 from kubernetes import client, config
 
+from e2e.lib import monitoring
 from e2e.lib.target import Target
 from suptree.cluster.client import Api
 
@@ -46,6 +47,11 @@ EVERYTHING: Json = {
         {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"}
     ],
     "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+    "metrics": {
+        "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+        "dashboard": {"enabled": True},
+    },
 }
 NOTHING: Json = {
     "replicas": 0,
@@ -55,7 +61,12 @@ NOTHING: Json = {
     "rbac": {"create": False},
     "serviceAccount": {"create": False},
 }
-VALUE_SETS: dict[str, Json] = {"defaults": {}, "everything": EVERYTHING, "nothing": NOTHING}
+VALUE_SETS: dict[str, Json] = {
+    "defaults": {},
+    "recreate": {"recreate": {"enabled": True}},
+    "everything": EVERYTHING,
+    "nothing": NOTHING,
+}
 
 
 def helm(
@@ -89,6 +100,20 @@ def namespace(target: Target) -> str:
     return NAMESPACE
 
 
+@pytest.fixture(scope="module")
+def prometheus(target: Target) -> collections.abc.Iterator[None]:
+    """See to it that the cluster knows the kinds of the Prometheus operator."""
+    group = "monitoring.coreos.com"
+    if group in target.kube.run("api-versions").stdout:
+        yield
+        return
+    kinds = [f"{it}.{group}" for it in ("servicemonitors", "prometheusrules")]
+    target.kube.apply(*monitoring.definitions("servicemonitors", "prometheusrules"), server_side=True)
+    target.kube.run("wait", "--for=condition=Established", *(f"crd/{it}" for it in kinds), "--timeout=60s")
+    yield
+    target.kube.run("delete", "crd", *kinds, "--wait=false")
+
+
 @pytest.mark.parametrize("values", VALUE_SETS.values(), ids=VALUE_SETS.keys())
 def test_helm_finds_nothing_wrong(target: Target, values: Json) -> None:
     """`helm lint --strict` is content."""
@@ -96,7 +121,7 @@ def test_helm_finds_nothing_wrong(target: Target, values: Json) -> None:
 
 
 @pytest.mark.parametrize("values", VALUE_SETS.values(), ids=VALUE_SETS.keys())
-@pytest.mark.usefixtures("namespace")
+@pytest.mark.usefixtures("namespace", "prometheus")
 def test_the_api_server_takes_every_object(target: Target, values: Json) -> None:
     """What the chart renders is valid to the last field, and the API server warns of nothing, of no pod that is not restricted either."""
     objects = rendered(target, values)
