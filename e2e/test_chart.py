@@ -57,6 +57,7 @@ NOTHING: Json = {
     "replicas": 0,
     "crds": {"enabled": False},
     "gate": {"enabled": False},
+    "confine": {"enabled": False},
     "metrics": {"enabled": False},
     "rbac": {"create": False},
     "serviceAccount": {"create": False},
@@ -149,6 +150,10 @@ def test_the_defaults_render_these_objects(target: Target) -> None:
         ("Service", NAMESPACE),
         ("MutatingAdmissionPolicy", "suptree-hold"),
         ("MutatingAdmissionPolicyBinding", "suptree-hold"),
+        ("ValidatingAdmissionPolicy", "suptree-confine-pods"),
+        ("ValidatingAdmissionPolicyBinding", "suptree-confine-pods"),
+        ("ValidatingAdmissionPolicy", "suptree-confine-names"),
+        ("ValidatingAdmissionPolicyBinding", "suptree-confine-names"),
     }
     deployment = objects["Deployment", NAMESPACE]["spec"]
     assert (deployment["replicas"], deployment["strategy"]["type"]) == (2, "RollingUpdate")

@@ -60,6 +60,7 @@ SETS: dict[str, tuple[Json, str]] = {
         {
             **NO_CRD,
             "gate": {"enabled": False},
+            "confine": {"enabled": False},
             "rbac": {"create": False},
             "serviceAccount": {"create": False},
             "metrics": {"enabled": False},

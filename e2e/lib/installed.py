@@ -138,7 +138,8 @@ class Installed:
 def left_behind(kube: Kube) -> set[tuple[str, str]]:
     """Give what there still is of Suptree in the cluster, by kind and name."""
     namespaced = "deployments,replicasets,pods,jobs,serviceaccounts,roles,rolebindings,configmaps"
-    wide = "clusterroles,clusterrolebindings,mutatingadmissionpolicies,mutatingadmissionpolicybindings,crds"
+    policies = ",".join(f"{it}admissionpolicies,{it}admissionpolicybindings" for it in ("mutating", "validating"))
+    wide = f"clusterroles,clusterrolebindings,{policies},crds"
     of_the_chart = ("-l", "app.kubernetes.io/part-of=suptree")
     found = [
         kube.run("get", namespaced, "--all-namespaces", *of_the_chart, "-o", "json"),

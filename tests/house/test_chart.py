@@ -14,6 +14,8 @@ from suptree.api.reasons import HOLD_GATE, TREE_LABEL
 from suptree.app.options import parser
 from suptree.cluster.client import POLICY_NAME
 from suptree.cluster.labels import INDEX_LABEL, INDEX_NAME
+from suptree.cluster.manifest import CHILD_LABEL
+from suptree.cluster.views import OPERATION_LABEL
 from tests.chart.values import README, commented, readme
 
 Json = dict[str, Any]
@@ -175,3 +177,12 @@ def test_the_policy_uses_the_operators_names() -> None:
     assert f"labels: {{'{TREE_LABEL}': " in policy
     assert f'      matchLabels:\n        {INDEX_LABEL}: "true"\n' in policy
     assert [POLICY_NAME] in [rule.get("resourceNames") for rule in RULES]
+
+
+def test_the_confinement_uses_the_operators_names() -> None:
+    """What the policy leaves to the operator is what the operator writes."""
+    policy = TEMPLATES["confine-policy.yaml"]
+    assert policy.count(f"it == '{HOLD_GATE}'") == 1
+    assert policy.count(f"['{TREE_LABEL}', '{OPERATION_LABEL}']") == 1
+    assert f"object.metadata.name == '{INDEX_NAME}'" in policy
+    assert f"'{CHILD_LABEL}' in it.metadata.labels" in policy

@@ -126,6 +126,18 @@ app.kubernetes.io/component: operator
 {{- end -}}
 {{- end -}}
 
+{{/* The condition under which a policy looks at a request: it comes from an account that the chart gives Suptree. */}}
+{{- define "suptree.isOurs" -}}
+{{- $accounts := list (include "suptree.serviceAccountName" .) }}
+{{- if eq (include "suptree.uninstallAccount" .) (include "suptree.uninstallName" .) }}
+{{- $accounts = append $accounts (include "suptree.uninstallName" .) }}
+{{- end -}}
+- name: is-suptree
+  expression: >-
+    request.userInfo.username in [
+    {{- range $index, $account := $accounts }}{{ if $index }}, {{ end }}'system:serviceaccount:{{ $.Release.Namespace }}:{{ $account }}'{{ end }}]
+{{- end -}}
+
 {{/* The labels of the job that runs before an uninstallation. Its name is another, so that no selector of the operator meets it. */}}
 {{- define "suptree.ownHookLabels" -}}
 app.kubernetes.io/name: {{ include "suptree.name" . }}-uninstall
