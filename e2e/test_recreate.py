@@ -3,17 +3,20 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from e2e.lib import check, crash
+from e2e.lib import check, crash, rights
 from e2e.lib.kube import Json, Kube, eventually, wait_condition, wait_history, wait_ready
 from e2e.lib.operator import NAMESPACE, RELEASE, Operator
 from e2e.lib.recorder import Recorder
 from e2e.lib.target import ROOT
 from e2e.lib.workloads import child, load, pod_template, tree, workload
+from suptree.cluster.manifest import KEPT_REVISIONS
 
+PAGE = ROOT / "docs" / "security.md"
 USER = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
 ENDS_WHEN_TOLD = "until [ -e /tmp/end ]; do sleep 0.1; done; exit $(cat /tmp/end)"
 
@@ -103,25 +106,50 @@ def rest_for_one(kube: Kube, *children: Json, **spec: Any) -> None:  # noqa: ANN
     eventually(lambda: set(revisions(kube)) == {it["name"] for it in children}, "the manifests are kept")
 
 
-def test_a_failed_job_is_run_again_once(real: Kube, recorder: Recorder) -> None:
-    """M12: a migration that fails is run again once and counted once, and what follows it is held until it is complete."""
-    rest_for_one(real, once("Job", "migrate", restart="Transient"))
-    assert states(real) == {"db": "Up", "migrate": "Starting", "web": "Up"}
-    before, first = check.census(recorder, "db", "migrate", "web"), uid(real, "job", "migrate")
+def test_a_failed_job_is_run_again_once(real: Kube, recorder: Recorder, audit_log: Path) -> None:
+    """M12: a migration that fails is run again once and counted once, and what follows it waits until it is complete; all with the rights of recreate.enabled, of which each is used."""
+    rest_for_one(real, once("Job", "migrate", restart="Transient"), once("Pod", "tool"))
+    assert states(real) == {"db": "Up", "migrate": "Starting", "tool": "Up", "web": "Up"}
+    before, first = check.census(recorder, "db", "migrate", "tool", "web"), uid(real, "job", "migrate")
     ends(real, "migrate", 3)
     eventually(lambda: uid(real, "job", "migrate") not in {"", first}, "the Job is created again")
     eventually(lambda: real.held() == [real.pod("web")], "web is held")
+    assert uid(real, "pod", "tool") == ""
     entry = real.status("shop")["history"][0]
     assert (entry["child"], entry["cause"], entry["exitCode"]) == ("migrate", "JobFailed", 3)
     ends(real, "migrate")
     entry = check.counted_once(wait_history(real, "shop", 1))
-    assert entry["slice"] == ["migrate", "web"]
-    wait_states(real, db="Up", migrate="Completed", web="Up")
-    check.replaced_once(recorder, before, "migrate", "web")
+    assert entry["slice"] == ["migrate", "tool", "web"]
+    wait_states(real, db="Up", migrate="Completed", tool="Up", web="Up")
+    check.replaced_once(recorder, before, "migrate", "tool", "web")
     check.untouched(recorder, before, "db")
     labels = real.get("job", "migrate")["metadata"]["labels"]
     assert (labels["suptree.dev/tree"], labels["suptree.dev/operation"]) == ("shop", "1")
     wait_ready(real, "shop")
+
+    change_again_and_again(real, "migrate")
+    granted = rights.granted(real.within(NAMESPACE), RELEASE)
+    more = granted - rights.documented(PAGE)
+    assert sorted(map(str, more ^ rights.documented(PAGE, "### Only with `recreate.enabled`"))) == []
+    made = [*rights.requests(audit_log, USER)]
+    assert sorted(map(str, more - rights.used(made))) == [], "the chart grants what the operator does not use"
+    assert rights.refused(rights.within(made, real.namespace)) == set()
+
+
+def change_again_and_again(kube: Kube, name: str) -> None:
+    """Change a Job until the oldest manifest is forgotten, and then back: of the same manifest no second copy is kept."""
+
+    def newest() -> Json:
+        kept = kube.list("controllerrevisions", f"suptree.dev/child={name}")
+        assert len(kept) <= KEPT_REVISIONS
+        return dict(max(kept, key=lambda it: int(it["revision"])))
+
+    names: dict[int, str] = {}
+    for ttl in (1001, 1002, 1003, 1002):
+        kube.patch("job", name, {"spec": {"ttlSecondsAfterFinished": ttl}})
+        eventually(lambda ttl=ttl: newest()["data"]["manifest"]["spec"]["ttlSecondsAfterFinished"] == ttl, "it is kept")  # type: ignore[misc]
+        assert names.setdefault(ttl, newest()["metadata"]["name"]) == newest()["metadata"]["name"]
+    eventually(lambda: len(revisions(kube)) - 1 == KEPT_REVISIONS, "older ones are forgotten")
 
 
 @pytest.mark.parametrize("after", ["Keep", "Rerun"])
@@ -286,8 +314,11 @@ def test_a_lost_manifest_is_said(real: Kube) -> None:
 
 
 def test_the_manifests_go_with_the_tree(real: Kube) -> None:
-    """Deleting a tree leaves its Jobs and Pods alone, and takes the kept manifests with it."""
+    """Deleting a tree leaves its Jobs and Pods alone, and takes the kept manifests with it; the revisions of others are not the operator's to delete."""
     rest_for_one(real, once("Job", "sync"), once("Pod", "tool"))
+    (others,) = [it["metadata"]["name"] for it in real.list("controllerrevisions", "!suptree.dev/child")]
+    said = real.run("delete", "controllerrevision", others, "--dry-run=server", "--as", USER, check=False).stderr
+    assert "no ControllerRevision but those in which it keeps manifests" in said
     before = uid(real, "job", "sync"), uid(real, "pod", "tool")
     real.run("delete", "suptree", "shop")
     eventually(lambda: not revisions(real), "the garbage collector deletes the ControllerRevisions")

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 from e2e.lib.kube import Kube
 
 Json = dict[str, Any]
@@ -61,6 +63,12 @@ def documented(page: Path, heading: str = "## Rights") -> set[Right]:
     }
 
 
+def of_helm(manifests: str) -> set[Right]:
+    """Return the rights that the roles among rendered manifests give."""
+    roles = [it for it in yaml.safe_load_all(manifests) if it and it["kind"] in {"Role", "ClusterRole"}]
+    return of_rules(rule for role in roles for rule in role["rules"])
+
+
 def requests(audit_log: Path, user: str) -> Iterator[Json]:
     """Walk what a user has asked the API server for, each request once."""
     seen: set[str] = set()
@@ -87,3 +95,8 @@ def used(entries: Iterable[Json]) -> set[Right]:
 def refused(entries: Iterable[Json]) -> set[Right]:
     """Return the rights that were missing."""
     return used(it for it in entries if it["responseStatus"]["code"] == _FORBIDDEN)
+
+
+def within(entries: Iterable[Json], namespace: str) -> list[Json]:
+    """Keep the requests about a namespace: elsewhere other tests clean up."""
+    return [it for it in entries if it["objectRef"].get("namespace") == namespace]

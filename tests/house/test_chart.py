@@ -142,7 +142,7 @@ def test_recreate_gives_these_rights_and_no_others() -> None:
     assert more == {
         ("pods", "get", "create"),
         ("jobs", "get", "list", "watch", "create", "delete"),
-        ("controllerrevisions", "list", "create", "patch", "delete"),
+        ("controllerrevisions", "list", "create", "delete"),
     }
     assert VALUES["recreate"]["enabled"] is False
     assert parser().parse_args(["--all-namespaces"]).recreate is False

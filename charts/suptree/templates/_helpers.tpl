@@ -101,7 +101,7 @@ true
   verbs: [get, list, watch, create, delete]
 - apiGroups: [apps]
   resources: [controllerrevisions]
-  verbs: [list, create, patch, delete]
+  verbs: [list, create, delete]
 {{- end }}
 {{- range .Values.scaleKinds }}
 {{ toYaml (list (dict "apiGroups" (list .apiGroup) "resources" (list (printf "%s/scale" .resource)) "verbs" (list "get"))) }}

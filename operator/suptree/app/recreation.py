@@ -118,9 +118,10 @@ class Recreation:
             return
         number = int(found[0]["revision"]) + 1 if found else 1
         if name in names:
-            await self._api.renumber_revision(self._at, name, number)
-        else:
-            await self._api.create_revision(self._at, revision(tree.name, tree.uid, child, manifest, number))
+            # Made anew and not patched: the API server refuses a patch of it, which writes the same data in other bytes.
+            # Killed in between, nothing is lost: the object itself is still there.
+            await self._api.delete_revision(self._at, name)
+        await self._api.create_revision(self._at, revision(tree.name, tree.uid, child, manifest, number))
         for old in [it for it in names if it != name][KEPT_REVISIONS - 1 :]:
             await self._api.delete_revision(self._at, old)
 

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from suptree.api.reasons import TREE_LABEL
-from suptree.cluster.client import CONFLICT, MERGE, NOT_FOUND, Api, ApiError
+from suptree.cluster.client import CONFLICT, NOT_FOUND, Api, ApiError
 from suptree.cluster.manifest import CHILD_LABEL
 from suptree.cluster.situation import Remove
 
@@ -56,10 +56,6 @@ class ObjectApi(Api):
         except ApiError as error:
             if error.status != CONFLICT:
                 raise
-
-    async def renumber_revision(self, namespace: str, name: str, number: int) -> None:
-        """Make an older manifest the newest."""
-        await self._call("PATCH", f"{_revisions_path(namespace)}/{name}", {"revision": number}, MERGE)
 
     async def delete_revision(self, namespace: str, name: str) -> None:
         """Forget a manifest."""
