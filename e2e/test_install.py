@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-import yaml
 
 from e2e.lib import check, crash, rights
 from e2e.lib.installation import NAMESPACE, RELEASE, Installation, installation
@@ -128,7 +127,7 @@ def test_helm_uninstall_lets_every_pod_go_and_leaves_nothing(installed: Installa
     crash.end(shop, "db-0")
     wait_condition(shop, "shop", "Stalled", "True", "Held")
     eventually(lambda: len(shop.held()) == len(("db", "web")), "both children are held")
-    roles = [it for it in yaml.safe_load_all(installed.helm("get hooks")) if it["kind"] in {"Role", "ClusterRole"}]
+    granted = rights.of_helm(installed.helm("get hooks"))
     installed.helm("uninstall", "--wait", "--timeout=180s")
     for it in ("statefulset/db", "deployment/web"):
         shop.run("rollout", "status", it, "--timeout=60s")
@@ -137,7 +136,6 @@ def test_helm_uninstall_lets_every_pod_go_and_leaves_nothing(installed: Installa
     assert left_behind(shop) == {("CustomResourceDefinition", "supervisiontrees.suptree.dev")}
     assert installed.target.audit_log is not None
     entries = [*rights.requests(installed.target.audit_log, f"{ACCOUNT}-uninstall")]
-    granted = rights.of_rules(rule for role in roles for rule in role["rules"])
     assert rights.refused(entries) == set()
     assert sorted(map(str, granted - rights.used(entries))) == [], "the job may do what it does not"
     documented = rights.documented(ROOT / "docs" / "security.md", "### The job of `helm uninstall`")

@@ -1,19 +1,22 @@
 """A child of a kind that Suptree does not know: its scale tells the pods. On fake nodes, with examples/any-kind.yaml."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from e2e.cluster import FAKE_LABEL, FAKE_TAINT
-from e2e.lib import check, crash
+from e2e.lib import check, crash, rights
 from e2e.lib.kube import Json, Kube, eventually, wait_condition, wait_history, wait_ready
-from e2e.lib.operator import install
+from e2e.lib.operator import NAMESPACE, RELEASE, install
 from e2e.lib.recorder import Recorder
 from e2e.lib.target import ROOT, Target
 from e2e.lib.workloads import pod_template
 
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
+OK = 200
 SCALE_KINDS = "scaleKinds[0].apiGroup=example.org,scaleKinds[0].resource=caches"
 
 
@@ -44,8 +47,8 @@ def granted(target: Target) -> Iterator[Target]:
     target.kube.run("delete", "crd", "caches.example.org", "--ignore-not-found", "--wait=false")
 
 
-def test_a_child_of_any_kind(fake: Kube, recorder: Recorder, granted: Target) -> None:
-    """Each step to a supervised custom resource is named by ResolvedRefs; then it crashes, scales and is rolled as any child."""
+def test_a_child_of_any_kind(fake: Kube, recorder: Recorder, granted: Target, audit_log: Path) -> None:
+    """Each step to a supervised custom resource is named by ResolvedRefs; then it crashes, scales and is rolled as any child, with one right more."""
     objects = example()
     fake.apply(objects["SupervisionTree pages"], objects["Deployment web"], objects["Deployment cache-pods"])
     wait_condition(fake, "pages", "ResolvedRefs", "False", "InvalidTarget")
@@ -91,3 +94,9 @@ def test_a_child_of_any_kind(fake: Kube, recorder: Recorder, granted: Target) ->
     status = wait_history(fake, "pages", 2)
     assert (status["restarts"], status["history"][0]["pod"]) == (2, "two")
     check.none_held(fake)
+
+    more = rights.granted(fake.within(NAMESPACE), RELEASE) - rights.documented(ROOT / "docs" / "security.md")
+    assert sorted(map(str, more)) == ["get caches.example.org/scale"]
+    made = rights.within(rights.requests(audit_log, ACCOUNT), fake.namespace)
+    assert rights.refused(made) == more, "before it was granted; nothing else is missing"
+    assert more <= rights.used(it for it in made if it["responseStatus"]["code"] == OK)

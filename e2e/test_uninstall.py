@@ -11,14 +11,22 @@ from pathlib import Path
 import pytest
 
 from e2e.cluster import Cluster
-from e2e.lib import crash
-from e2e.lib.installed import Installed, left_behind
+from e2e.lib import crash, rights
+from e2e.lib.installed import HOOK, Installed, left_behind
 from e2e.lib.kube import Kube, eventually, wait_condition, wait_ready
+from e2e.lib.operator import NAMESPACE, RELEASE
 from e2e.lib.target import ROOT, Target, of_local
 from e2e.lib.workloads import child, tree, workload
 from e2e.test_order_fallback import PROBE, keeper, would_be
 
 GUIDE = ROOT / "docs" / "uninstall.md"
+LATE = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "late"},
+    "spec": {"schedulingGates": [{"name": "suptree.dev/hold"}], "containers": [{"name": "main", "image": "none"}]},
+}
+"""A pod that was held when nobody was there to let it go."""
 CRD = ("CustomResourceDefinition", "supervisiontrees.suptree.dev")
 
 
@@ -38,13 +46,22 @@ def own(target: Target) -> Iterator[Target]:
         yield found
 
 
+@contextmanager
+def installed_with(own: Target, folder: Path, **values: object) -> Iterator[Installed]:
+    """Install the chart as a user does, with values."""
+    found = Installed(own, folder, values)
+    try:
+        yield found
+    finally:
+        found.close()
+        own.kube.run("delete", "crd", "supervisiontrees.suptree.dev", "--ignore-not-found", "--timeout=60s")
+
+
 @pytest.fixture
 def installed(own: Target, tmp_path: Path) -> Iterator[Installed]:
-    """The chart, installed as a user does."""
-    found = Installed(own, tmp_path)
-    yield found
-    found.close()
-    own.kube.run("delete", "crd", "supervisiontrees.suptree.dev", "--ignore-not-found", "--timeout=60s")
+    """The chart, installed with its defaults."""
+    with installed_with(own, tmp_path) as found:
+        yield found
 
 
 @contextmanager
@@ -127,15 +144,25 @@ def test_c67_leaving_a_namespace_and_then_the_cluster(installed: Installed, kube
     kube.run("delete", "suptree", "shop", "--cascade=foreground", "--timeout=60s")
 
 
-def test_c67_the_crd_may_go_first(installed: Installed, kube: Kube) -> None:
-    """When the CRD is deleted, and all trees with it, the operator lets every held pod go; then the release can be uninstalled."""
-    running = trees(kube)
-    kube.run("delete", "crd", "supervisiontrees.suptree.dev", "--timeout=60s")
-    eventually(lambda: all_run(kube), "the operator lets all pods go")
-    assert "0 pods were released" in installed.uninstall()
-    assert uids(kube, "app=front") == running
-    assert left_behind(kube) == set()
-    assert finalizers(kube) == []
+def test_c67_the_crd_may_go_first(own: Target, tmp_path: Path, kube: Kube) -> None:
+    """When the CRD is deleted, and all trees with it, the operator lets every held pod go; then a release that watches one namespace is uninstalled, by a job with rights there that it all uses."""
+    assert own.audit_log is not None
+    job = f"system:serviceaccount:{NAMESPACE}:{HOOK}"
+    already = len([*rights.requests(own.audit_log, job)])
+    with installed_with(own, tmp_path, watchNamespaces=[kube.namespace]) as installed:
+        running = trees(kube)
+        kube.run("delete", "crd", "supervisiontrees.suptree.dev", "--timeout=60s")
+        eventually(lambda: all_run(kube), "the operator lets all pods go")
+        installed.operator.kill()
+        kube.apply(LATE)
+        granted = rights.of_helm(installed.helm("get", "hooks", RELEASE))
+        assert "1 pods were released" in installed.uninstall()
+        assert uids(kube, "app=front") == running
+        assert left_behind(kube) == set()
+        assert finalizers(kube) == []
+    made = [*rights.requests(own.audit_log, job)][already:]
+    assert rights.refused(made) == set()
+    assert granted == rights.used(made)
 
 
 def test_c67_leaving_by_hand(installed: Installed, kube: Kube) -> None:
