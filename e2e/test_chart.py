@@ -109,7 +109,7 @@ def prometheus(target: Target) -> collections.abc.Iterator[None]:
         yield
         return
     kinds = [f"{it}.{group}" for it in ("servicemonitors", "prometheusrules")]
-    target.kube.apply(*monitoring.definitions("servicemonitors", "prometheusrules"), server_side=True)
+    target.kube.apply(*monitoring.definitions("servicemonitors", "prometheusrules"))
     target.kube.run("wait", "--for=condition=Established", *(f"crd/{it}" for it in kinds), "--timeout=60s")
     yield
     target.kube.run("delete", "crd", *kinds, "--wait=false")

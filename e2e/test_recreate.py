@@ -109,7 +109,7 @@ def rest_for_one(kube: Kube, *children: Json, **spec: Any) -> None:  # noqa: ANN
 def test_a_failed_job_is_run_again_once(real: Kube, recorder: Recorder, audit_log: Path) -> None:
     """M12: a migration that fails is run again once and counted once, and what follows it waits until it is complete; all with the rights of recreate.enabled, of which each is used."""
     rest_for_one(real, once("Job", "migrate", restart="Transient"), once("Pod", "tool"))
-    assert states(real) == {"db": "Up", "migrate": "Starting", "tool": "Up", "web": "Up"}
+    wait_states(real, db="Up", migrate="Starting", tool="Up", web="Up")
     before, first = check.census(recorder, "db", "migrate", "tool", "web"), uid(real, "job", "migrate")
     ends(real, "migrate", 3)
     eventually(lambda: uid(real, "job", "migrate") not in {"", first}, "the Job is created again")

@@ -151,7 +151,7 @@ def test_the_largest_budget_leaves_a_small_status() -> None:
 def windows(it: Scene) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the windows of counted and uncounted restarts, as the next decision reads them."""
     state = read(
-        it.status, supervisor_of(tree_of(it.tree).spec or SupervisionTreeSpec(children=()), is_gate_installed=True)
+        it.status, supervisor_of(tree_of(it.tree).spec or SupervisionTreeSpec(children=()), is_gate_in_force=True)
     )
     return state.window, state.uncounted
 
