@@ -208,6 +208,8 @@ class Operator:
         if self._election is not None:
             await self._election.release()
         await self._api.close()
+        # kopf has a task that waits for this, does not end it after a signal, and would give it five seconds to end.
+        self.must_end.set()
 
 
 def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401 - kopf's own contract
