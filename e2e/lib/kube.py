@@ -89,8 +89,8 @@ class Kube:
         return [pod for pod in self.list("pods", f"app={app}") if not pod["metadata"].get("deletionTimestamp")]
 
     def pod(self, app: str) -> str:
-        """Return the name of one of an app's pods."""
-        return str(self.pods(app)[0]["metadata"]["name"])
+        """Return the name of one of an app's pods, once it has one."""
+        return str(eventually(lambda: self.pods(app), f"{app} has a pod")[0]["metadata"]["name"])
 
     def held(self) -> Names:
         """Return the names of the pods that Suptree's gate holds."""
@@ -141,7 +141,7 @@ def eventually(what: Callable[[], T], hope: str, patience: float = PATIENCE_SECO
     while time.monotonic() < end:
         try:
             last = what()
-        except AssertionError as error:
+        except (AssertionError, LookupError) as error:  # what is not there yet is not so yet
             last = error
         else:
             if last:
