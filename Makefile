@@ -27,7 +27,7 @@ verify: setup ## lint, types, layers, unit tests (under a minute)
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
-	@$(BIN)/pytest -q tests
+	@$(BIN)/pytest -q tests -n 2
 
 conformance: setup ## 2,000 fresh scenarios on Erlang's own supervisor, compared with the core
 	@$(BIN)/python -m tests.conformance

@@ -64,4 +64,5 @@ def counted_once(status: Json, *, operation: int = 1) -> Json:
 
 def none_held(kube: Kube) -> None:
     """Assert that no pod is held."""
-    assert kube.held() == []
+    held = kube.held()
+    assert not held, f"held: {held}"
