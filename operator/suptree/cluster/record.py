@@ -155,6 +155,5 @@ def write_earlier(times: tuple[float, ...]) -> str | None:
 
 def read_times(newest: tuple[str, ...], earlier: str | None) -> tuple[float, ...]:
     """Read a window, of which `write_times` wrote one part and `write_earlier` the other."""
-    first, *steps = map(int, earlier.split(",")) if earlier else (0,)
-    rest = accumulate(steps, sub, initial=first) if earlier else ()
+    rest = accumulate(map(int, earlier.split(",")) if earlier else (), sub)
     return (*map(from_time, newest), *map(float, rest))
