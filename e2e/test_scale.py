@@ -84,7 +84,11 @@ def test_a_child_of_any_kind(fake: Kube, recorder: Recorder, granted: Target, au
     # From here its own controller makes the pods.
     fake.run("scale", "cache/cache", "--replicas=1")
     fake.apply(bare("one", fake.get("cache", "cache")))
-    eventually(lambda: fake.status("pages")["children"][0]["state"] == "Up", "the new scale is read")
+    # Its pod alone makes it Up; how many are wanted is read a little later.
+    eventually(
+        lambda: [fake.status("pages")["children"][0][it] for it in ("state", "desired")] == ["Up", 1],
+        "the new scale is read",
+    )
     fake.run("delete", "pod", "one")
     fake.apply(bare("two", fake.get("cache", "cache")))
     check.counted_once(wait_ready(fake, "pages"))

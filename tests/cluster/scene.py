@@ -186,7 +186,7 @@ class Scene:
             if (raw := self._by_uid(delete.pod.uid)) and "deletionTimestamp" not in raw["metadata"]:
                 self.log.append(f"-{delete.pod.name}")
                 grace = 30 if delete.grace_seconds is None else max(1, delete.grace_seconds)
-                raw["metadata"]["deletionTimestamp"] = stamp(self.now + grace)
+                raw["metadata"] |= {"deletionTimestamp": stamp(self.now + grace), "deletionGracePeriodSeconds": grace}
         for release in plan.releases:
             if raw := self._by_uid(release.pod.uid):
                 self.log.append(f"+{release.pod.name}")
@@ -274,7 +274,7 @@ class Scene:
 
     def delete(self, name: str) -> None:
         """Let somebody else delete a pod: it is on its way out."""
-        self.pods[name]["metadata"]["deletionTimestamp"] = stamp(self.now + 30)
+        self.pods[name]["metadata"] |= {"deletionTimestamp": stamp(self.now + 30), "deletionGracePeriodSeconds": 30}
 
     def dies(self, name: str, code: int = 1, reason: str = "", **more: Any) -> str:  # noqa: ANN401
         """Let the container of a pod end; answer its containerID."""

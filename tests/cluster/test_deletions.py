@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.builders import Raw, container, disrupted, pod, terminated, waiting, workload
+from suptree.cluster.views import pod_of
+from tests.cluster.builders import T0, Raw, container, disrupted, pod, stamp, terminated, waiting, workload
 from tests.cluster.watching import Watch
 
 
@@ -23,9 +24,9 @@ def story(kind: str, replicas: int, **more: Any) -> tuple[Watch, list[Raw], Raw]
     return it, pods, controller
 
 
-def going(raw: Raw) -> Raw:
+def going(raw: Raw, asked: float = T0 + 600) -> Raw:
     """Return the pod as it is when somebody has deleted it."""
-    meta = {**raw["metadata"], "deletionTimestamp": "2026-03-01T00:10:00Z"}
+    meta = {**raw["metadata"], "deletionTimestamp": stamp(asked + 30), "deletionGracePeriodSeconds": 30}
     return {**raw, "metadata": meta}
 
 
@@ -51,6 +52,30 @@ def test_a_pod_that_is_back_before_anybody_looks_was_down_all_the_same(kind: str
     new = pod(one["metadata"]["name"], of=top)
     assert it.cause(new) == "Deleted"
     assert it.cause(new) is None
+
+
+@pytest.mark.parametrize("kind", [it for it in KINDS if it.values != ("StatefulSet",)])
+@pytest.mark.parametrize("late", [0, 1])
+@pytest.mark.parametrize("lasts", [True, False])
+def test_a_heir_that_is_seen_before_the_deletion_does_not_hide_it(kind: str, late: int, lasts: bool) -> None:
+    """C11: watches show pods in any order: a new pod that is seen, or even Ready, before the end of the old one is seen."""
+    it, (one,), top = story(kind, 1)
+    asked = it.now + 10
+    new = pod("db-new", of=top, ready=False, created=stamp(asked + late))
+    assert it.cause(one, new, after=11) is None
+    new["status"]["conditions"][0]["status"] = "True"
+    old = going(one, asked)
+    gone: dict[str, Any] = {} if lasts else {"ghosts": [pod_of(old)]}
+    assert it.cause(*([old] if lasts else []), new, **gone) == "Deleted"
+    assert it.cause(new) is None
+
+
+def test_a_pod_of_the_same_second_that_was_ready_is_no_heir() -> None:
+    """Of two pods the older goes in the second in which the younger was made: that one was Ready already, so the child was up."""
+    it, (one,), top = story("ReplicaSet", 1)
+    second = pod("db-1", of=top, created=stamp(it.now + 1))
+    assert it.cause(one, second) is None
+    assert it.cause(going(one, it.now), second) is None
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -76,7 +76,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.version += 1
         listed = [self.view(uid, labels, self.version) for uid in sorted(keep)]
         listed = [it for it in listed if matches(selector, it.labels)]
-        self.store.replace_pods(listed, self.store.lost(listed, selector, self.version))
+        lost = self.store.lost(listed, selector, self.version)
+        self.store.put_pods(listed)
+        self.store.miss_pods(lost)
         found = {it.uid: it for it in listed}
         self.plain = {uid: it for uid, it in self.plain.items() if uid in found or not matches(selector, it.labels)}
         self.plain |= found
@@ -176,3 +178,14 @@ def test_a_pod_that_came_after_the_list_is_not_lost() -> None:
     selector = LabelSelector(match_labels={"app": "db"})
     assert store.lost([], selector, 7) == []
     assert store.lost([], selector, 8) == [raw["metadata"]["uid"]]
+
+
+def test_what_ends_while_a_list_is_under_way_does_not_come_back_with_it() -> None:
+    """A pod whose end a watch shows while an older list is still under way is not taken for one that is there."""
+    store = Namespace()
+    raws = [pod("db-0", labels={"app": "db"}), pod("db-1", labels={"app": "db"})]
+    store.put_pods(map(pod_of, raws))
+    with store.ends() as ended:
+        store.drop_pod(raws[0]["metadata"]["uid"])
+    store.drop_pod(raws[1]["metadata"]["uid"])
+    assert ended == {raws[0]["metadata"]["uid"]}

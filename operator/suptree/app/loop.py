@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from suptree.api.child import LabelSelector
@@ -30,7 +30,7 @@ from suptree.cluster.situation import Delete, Notice, Plan, Release, Situation
 from suptree.cluster.store import Namespace, Store
 from suptree.cluster.trees import Tree, tree_of
 from suptree.cluster.urgency import is_urgent
-from suptree.cluster.views import Pod, pod_of, workload_of
+from suptree.cluster.views import Owner, Pod, pod_of, workload_of
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,8 @@ _PROMPT_SECONDS = 0.1
 _PROMPT_WRITES = 20
 _LONGEST_DELAY_SECONDS = 30.0
 _MAX_LOOKS = 5
+_LAST_WORDS, _LISTEN_AGAIN_SECONDS = 40, 0.05
+"""How often, and how far apart, it is looked whether a watch tells of a pod's end that a list shows already: for two seconds."""
 
 
 class TreeLoop:
@@ -164,11 +166,21 @@ class TreeLoop:
 
     async def _list_pods(self, selectors: tuple[LabelSelector, ...]) -> None:
         for selector in selectors:
-            found, version = await self._api.list_pods(self.key[0], selector)
-            listed = [pod_of(raw) for raw in found]
+            with self._namespace.ends() as ended:
+                found, version = await self._api.list_pods(self.key[0], selector)
+            listed = [pod for pod in map(pod_of, found) if pod.uid not in ended]
             lost = self._namespace.lost(listed, selector, version)
-            if self._namespace.replace_pods(listed, lost):
+            was_different = self._namespace.put_pods(listed)
+            if await self._miss(lost) or was_different:
                 logger.debug("a fresh list of pods differed from what was watched", extra=about(self.key))
+
+    async def _miss(self, lost: list[str]) -> bool:
+        """Forget pods that are gone, but let the watch tell first: it alone shows why they went. Answer whether it did not."""
+        for _ in range(_LAST_WORDS):
+            if not any(uid in self._namespace.pods_by_uid for uid in lost):
+                break
+            await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
+        return self._namespace.miss_pods(lost)
 
     # Observe and decide.
 
@@ -198,30 +210,37 @@ class TreeLoop:
         self._scales_at = None if wait is None else time.time() + wait
 
     async def _decide(self, tree: Tree) -> tuple[Situation, Plan]:
-        fresh: set[str] = set()
-        looks = 0
-        while True:
-            situation = self._look(tree, frozenset(fresh))
+        asked: dict[str, Owner] = {}
+        for _ in range(_MAX_LOOKS):
+            situation = self._look(tree, frozenset(asked))
             plan = decide(situation)
-            asked = [owner for owner in plan.confirm if owner.uid not in fresh]
-            if not asked or looks >= _MAX_LOOKS:
+            more = {owner.uid: owner for owner in plan.confirm if owner.uid not in asked}
+            if not more:
                 return situation, plan
-            looks += 1
-            # In a namespace that goes, pods are deleted before or after their controllers, in no order.
-            self._is_namespace_going = self._is_namespace_going or await self._api.is_namespace_going(self.key[0])
-            for owner in asked:
-                if owner.kind in KINDS:
-                    await self._recreation.confirm(owner)
-                    fresh.add(owner.uid)
-                    continue
+            asked |= more
+            await self._look_afresh(situation, asked.values())
+        # Ever more has gone meanwhile: what can be judged is, and the rest in the next decision.
+        situation = self._look(tree, frozenset(asked))
+        plan = decide(situation)
+        if not asked.keys() >= {owner.uid for owner in plan.confirm}:
+            self.wake()
+        return situation, plan
+
+    async def _look_afresh(self, situation: Situation, asked: Iterable[Owner]) -> None:
+        """Read pods and then their controllers: not older than the status, and each controller not older than its pods."""
+        await self._list_pods(tuple(view.selector for view in situation.children if view.selector))
+        # In a namespace that goes, pods are deleted before or after their controllers, in no order.
+        self._is_namespace_going = self._is_namespace_going or await self._api.is_namespace_going(self.key[0])
+        for owner in asked:
+            if owner.kind in KINDS:
+                await self._recreation.confirm(owner)
+                continue
+            with self._namespace.ends() as ended:
                 raw = await self._api.get_workload(owner.kind, self.key[0], owner.name)
-                if raw is None or raw["metadata"]["uid"] != owner.uid:
-                    self._namespace.drop_workload(owner.kind, owner.name, owner.uid)
-                else:
-                    self._namespace.put_workload(workload_of(owner.kind, raw))
-                fresh.add(owner.uid)
-            # The pods as well: what is judged must not be older than the status that it is judged by.
-            await self._list_pods(tuple(view.selector for view in situation.children if view.selector))
+            if raw is None or raw["metadata"]["uid"] != owner.uid or owner.uid in ended:
+                self._namespace.drop_workload(owner.kind, owner.name, owner.uid)
+            else:
+                self._namespace.put_workload(workload_of(owner.kind, raw))
 
     def _look(self, tree: Tree, fresh: frozenset[str]) -> Situation:
         children = resolve_all(tree.name, tree.spec.children, self._namespace) if tree.spec else ()

@@ -72,8 +72,9 @@ class Recreation:
         await self._read(owner.kind, owner.name)
 
     async def _read(self, kind: str, name: str) -> dict[str, Any] | None:
-        raw = await self._api.get_object(kind, self._at, name)
-        if raw is not None:
+        with self._store.ends() as ended:
+            raw = await self._api.get_object(kind, self._at, name)
+        if raw is not None and raw["metadata"]["uid"] not in ended:
             self._put(raw)
             return raw
         job, pod = self._store.job(name), self._store.pod(name)

@@ -14,6 +14,18 @@ def is_down(pods: Sequence[Pod], replaced: Replaced) -> bool:
     return not any(pod.is_ready and not pod.is_deleting and not replaced.has(pod) for pod in pods)
 
 
+def _came_after(it: Pod, gone: Pod, seen: Seen) -> bool:
+    """Tell whether a pod was created after the deletion of another one: it is the heir, and stood by nobody.
+
+    Watched pods are not seen in the order of what happened to them, so the heir may be remembered before the deletion is
+    seen. Both times are whole seconds: within the same one, a pod that is remembered as Ready was there before.
+    """
+    if not gone.deleted or it.created < gone.deleted:
+        return False
+    known = seen.of(it)
+    return it.created > gone.deleted or known is None or not known.was_ready
+
+
 @dataclass
 class Deletions:
     """Judges the deletions of one child's pods; `exits` fills in what is still open and whom to ask."""
@@ -48,16 +60,17 @@ class Deletions:
             if self.seen.of(pod) is not None and not self.seen.judged(pod, GONE) and not self.replaced.has(pod)
         ]
 
-    def _was_down(self) -> bool:
-        """Tell whether the child is down, or was since it was last looked at: pods that came since did so afterwards.
+    def _was_down(self, gone: Pod) -> bool:
+        """Tell whether the child is down, or was when that pod was deleted: pods that came since did so afterwards.
 
-        Of a large child not all pods are remembered, so that nobody can tell which of them came since.
+        Of a large child not all pods are remembered: there only their age tells which of them came since.
         """
-        known = [pod for pod in self.pods if self.seen.of(pod) is not None]
-        return is_down(known if len(self.pods) <= MAX_PODS_BY_NAME else self.pods, self.replaced)
+        is_large = len(self.pods) > MAX_PODS_BY_NAME
+        known = [it for it in self.pods if is_large or self.seen.of(it) is not None]
+        return is_down([it for it in known if not _came_after(it, gone, self.seen)], self.replaced)
 
     def _judge(self, pod: Pod) -> Exit | None:
-        if not self._was_down():
+        if not self._was_down(pod):
             return None
         wanted = self._was_wanted(pod)
         if wanted is None:
@@ -107,7 +120,7 @@ class Deletions:
 def _survivors(pod: Pod, pods: Sequence[Pod], seen: Seen) -> int:
     """Count the controller's pods that it had beside the one that goes; what it made since does not count."""
     mates = [it for it in pods if it.owner == pod.owner and it.uid != pod.uid]
-    return sum(not it.is_deleting and seen.of(it) is not None for it in mates)
+    return sum(not it.is_deleting and seen.of(it) is not None and not _came_after(it, pod, seen) for it in mates)
 
 
 def _wanted_by_replica_set(pod: Pod, controller: Workload, pods: Sequence[Pod], seen: Seen) -> bool | None:
@@ -127,7 +140,8 @@ def _wanted_by_daemon_set(pod: Pod, controller: Workload, pods: Sequence[Pod], s
     """A DaemonSet does not say its current revision: what it puts in the pod's place does."""
     if controller.replicas == 0:
         return True
-    heirs = [it for it in pods if it.owner == pod.owner and not it.is_deleting and seen.of(it) is None]
+    mates = [it for it in pods if it.owner == pod.owner and not it.is_deleting]
+    heirs = [it for it in mates if seen.of(it) is None or _came_after(it, pod, seen)]
     return all(it.revision != pod.revision for it in heirs) if heirs else None
 
 

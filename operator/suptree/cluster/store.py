@@ -1,10 +1,11 @@
 """What the watches have shown so far, a namespace at a time, with the indexes that make one decision cheap.
 
-The store only remembers: it makes no call and takes no decision. What a watch missed is mended by `replace_pods`, with a
-fresh list.
+The store only remembers: it makes no call and takes no decision. What a watch missed is mended by a fresh list, with
+`put_pods` and `miss_pods`.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from suptree.api.child import LabelSelector
@@ -56,6 +57,21 @@ class Namespace:
     _jobs: dict[str, Job] = field(default_factory=dict)
     _by_workload_uid: dict[str, Workload] = field(default_factory=dict)
     _claims: dict[str, Claim] = field(default_factory=dict)
+    _ends: list[set[str]] = field(default_factory=list)
+
+    @contextmanager
+    def ends(self) -> Iterator[set[str]]:
+        """Collect the UIDs of what ends meanwhile: the answer to a question that was asked before may still show it."""
+        found: set[str] = set()
+        self._ends.append(found)
+        try:
+            yield found
+        finally:
+            self._ends = [it for it in self._ends if it is not found]
+
+    def _ended(self, uid: str) -> None:
+        for found in self._ends:
+            found.add(uid)
 
     # Pods.
 
@@ -75,6 +91,10 @@ class Namespace:
 
     def drop_pod(self, uid: str) -> Pod | None:
         """Forget a pod that is gone; return what was known of it."""
+        self._ended(uid)
+        return self._forget(uid)
+
+    def _forget(self, uid: str) -> Pod | None:
         pod = self.pods_by_uid.pop(uid, None)
         if pod is not None:
             for pair in pod.labels.items():
@@ -98,11 +118,13 @@ class Namespace:
         found = {pod.uid for pod in listed}
         return [pod.uid for pod in self.pods(selector) if pod.uid not in found and pod.version <= version]
 
-    def replace_pods(self, listed: Iterable[Pod], lost: Iterable[str]) -> bool:
-        """Take a fresh list of pods as the truth, and forget those that it has lost; tell whether anything was different."""
-        gone = [self.drop_pod(uid) for uid in lost]
-        changed = [self.put_pod(pod) for pod in listed]
-        return any(gone) or any(changed)
+    def put_pods(self, listed: Iterable[Pod]) -> bool:
+        """Remember the pods of a fresh list; tell whether anything of interest has changed."""
+        return sum(map(self.put_pod, listed)) > 0
+
+    def miss_pods(self, lost: Iterable[str]) -> bool:
+        """Forget pods that a fresh list has lost; tell whether there were any. They may come back: with other labels."""
+        return sum(self._forget(uid) is not None for uid in lost) > 0
 
     def pods(self, selector: LabelSelector) -> Iterator[Pod]:
         """Return the pods with these labels."""
@@ -148,6 +170,7 @@ class Namespace:
 
     def drop_job(self, name: str, uid: str) -> None:
         """Forget a Job that is gone, unless another of the same name has taken its place."""
+        self._ended(uid)
         if name in self._jobs and self._jobs[name].uid == uid:
             del self._jobs[name]
 
@@ -170,6 +193,7 @@ class Namespace:
 
     def drop_workload(self, kind: str, name: str, uid: str) -> None:
         """Forget a workload that is gone, unless another of the same name has taken its place."""
+        self._ended(uid)
         old = self._workloads.get((kind, name))
         if old is not None and old.uid == uid:
             del self._workloads[kind, name]

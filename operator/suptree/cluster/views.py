@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from sys import intern
 from typing import Any
 
-from suptree.api.model import from_time
+from suptree.api.model import from_time, to_time
 from suptree.api.reasons import HOLD_GATE
 
 Raw = Mapping[str, Any]
@@ -80,6 +80,8 @@ class Pod:
     """The restart count of a container that has died and is to run again; -1 when there is none."""
     restart_policy: str = "Always"
     finalizers: tuple[str, ...] = ()
+    deleted: str = ""
+    """Being deleted: when somebody asked for that, by the API server's clock, written as `created` is; empty otherwise."""
 
     @property
     def is_deleting(self) -> bool:
@@ -166,7 +168,15 @@ def pod_of(raw: Raw) -> Pod:
         dead_restarts=max((_dead_restarts(spec, it) for it in status.get("containerStatuses") or ()), default=-1),
         restart_policy=intern(spec.get("restartPolicy") or "Always"),
         finalizers=tuple(intern(it) for it in meta.get("finalizers") or ()),
+        deleted=_deleted(meta),
     )
+
+
+def _deleted(meta: Raw) -> str:
+    if not meta.get("deletionTimestamp"):
+        return ""
+    asked = from_time(meta["deletionTimestamp"]) - (meta.get("deletionGracePeriodSeconds") or 0)
+    return to_time(asked).partition(".")[0] + "Z"
 
 
 def workload_of(kind: str, raw: Raw) -> Workload:
