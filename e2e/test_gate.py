@@ -342,6 +342,28 @@ def test_pods_of_workloads_are_held_from_their_first_moment(gate: Gate) -> None:
     gate.core.delete_namespace(namespace)
 
 
+def test_a_pod_is_not_released_in_place_of_the_one_before_it(gate: Gate) -> None:
+    """A held pod that was replaced by another of its name counts as gone, and the other one is left as it is."""
+    namespace = gate.namespace("gate-names")
+    uids = []
+    for _ in range(2):
+        until(lambda: not gate.core.list_namespaced_pod(namespace).items)
+        gate.create(namespace, {"apiVersion": "v1", "kind": "Pod", **_bare("db-0")})
+        uids.append(gate.core.read_namespaced_pod("db-0", namespace).metadata.uid)
+        if len(uids) == 1:
+            gate.core.delete_namespaced_pod("db-0", namespace, grace_period_seconds=0)
+    old, new = ({"metadata": {"namespace": namespace, "uid": uid, **_bare("db-0")["metadata"]}} for uid in uids)
+    assert not gate.release(old, "shop", 1)
+    assert gate.core.read_namespaced_pod("db-0", namespace).metadata.labels is None
+    assert gate.release(new, "shop", 2)
+    assert gate.core.read_namespaced_pod("db-0", namespace).metadata.labels[TREE_LABEL] == "shop"
+    gate.core.delete_namespace(namespace)
+
+
+def _bare(name: str) -> Json:
+    return {"metadata": {"name": name}, "spec": {"containers": [CONTAINER]}}
+
+
 def _kind(pod: Json) -> str:
     return str(pod["metadata"].get("labels", {}).get("kind", ""))
 

@@ -16,8 +16,11 @@ from suptree.api.child import LabelRequirement, LabelSelector
 from suptree.api.choices import LabelOperator
 from suptree.api.reasons import HOLD_GATE, TREE_LABEL
 from suptree.cluster.client import Api
+from suptree.cluster.situation import Release
+from suptree.cluster.views import pod_of
 
 Json = dict[str, typing.Any]
+T = typing.TypeVar("T")
 
 PATIENCE = 20.0
 SENTINEL = "gate-test"
@@ -47,17 +50,24 @@ class Gate:
         self._generation += 1
         tree = f"generation-{self._generation}"
         with_sentinel = {**data, f"{SENTINEL}.": f"{tree} mark {SENTINEL}="}
-        asyncio.run(self._apply_index(namespace, with_sentinel))
+        self._ask(lambda api: api.apply_index(namespace, with_sentinel))
         until(lambda: tree_of(self.pod(namespace, {SENTINEL: ""})) == tree)
 
-    async def _apply_index(self, namespace: str, data: dict[str, str]) -> None:
+    def release(self, pod: Json, tree: str, operation: int) -> bool:
+        """Let a pod go, as the operator does; tell whether it was still there."""
+        return self._ask(lambda api: api.release_pod(Release(pod_of(pod), operation), tree))
+
+    def _ask(self, what: collections.abc.Callable[[Api], collections.abc.Awaitable[T]]) -> T:
+        return asyncio.run(self._answer(what))
+
+    async def _answer(self, what: collections.abc.Callable[[Api], collections.abc.Awaitable[T]]) -> T:
         configuration = kubernetes.aio.client.Configuration()
         await kubernetes.aio.config.load_kube_config(
             self._kube.kubeconfig, client_configuration=configuration, persist_config=False
         )
         api = Api(configuration, "gate-test")
         try:
-            await api.apply_index(namespace, data)
+            return await what(api)
         finally:
             await api.close()
 

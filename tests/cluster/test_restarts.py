@@ -294,6 +294,19 @@ def test_c14_a_child_scaled_to_zero_is_skipped() -> None:
     assert it.condition("Ready") == "True AllChildrenUp"
 
 
+def test_a_daemon_set_that_is_new_is_not_taken_for_one_that_wants_no_pods() -> None:
+    """A tree is not Ready before the controller of its new DaemonSet has said on how many nodes it is to run."""
+    it = scene("db log=ds")
+    daemons = it.workload("DaemonSet", "log")
+    was, daemons["status"] = daemons["status"], {}
+    del it.pods["log-0"]
+    it.decide()
+    assert it.condition("Ready") == "False ChildrenNotUp"
+    daemons["status"] = {**was, "desiredNumberScheduled": 0}
+    it.decide()
+    assert (it.child("log").state, it.condition("Ready")) == ("Suspended", "True AllChildrenUp")
+
+
 def test_c52_a_child_that_cannot_start_is_named_and_waited_for() -> None:
     """C52: where a restart cannot help there is none: the condition says why, and later children wait."""
     it = shop(REST)

@@ -37,7 +37,7 @@ METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 PAGE = 250
 """Objects in one page of a list."""
 
-FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
+FORBIDDEN, NOT_FOUND, CONFLICT, INVALID = 403, 404, 409, 422
 
 
 class ApiError(Exception):
@@ -180,7 +180,8 @@ class Api:
             await self._call(method, f"{_pods_path(namespace)}/{name}", body, content_type, METADATA_ONLY)
         except ApiError as error:
             # Gone, or another pod of the same name: either way the one that was meant is no more.
-            if error.status in {NOT_FOUND, CONFLICT}:
+            # A patch names the UID, and would change that of the other one: invalid, as it is immutable.
+            if error.status in {NOT_FOUND, CONFLICT} or (error.status == INVALID and "metadata.uid" in str(error)):
                 return False
             raise
         return True

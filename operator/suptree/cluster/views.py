@@ -182,7 +182,10 @@ def _deleted(meta: Raw) -> str:
 def workload_of(kind: str, raw: Raw) -> Workload:
     """Return the view of a workload object."""
     meta, spec, status = raw["metadata"], raw.get("spec", {}), raw.get("status", {})
-    replicas = status.get("desiredNumberScheduled", 0) if kind == "DaemonSet" else spec.get("replicas", 1)
+    replicas = spec.get("replicas", 1)
+    if kind == "DaemonSet" and status.get("observedGeneration"):
+        # Before its controller has looked at it nobody knows on how many nodes it is to run.
+        replicas = status.get("desiredNumberScheduled")
     return Workload(
         kind=kind,
         namespace=intern(meta["namespace"]),
