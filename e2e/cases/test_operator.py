@@ -145,4 +145,3 @@ def test_c70_a_cold_start_in_a_large_cluster(fake: Kube, operator: Operator) -> 
     fake.patch("suptree", "shop", {"spec": {"intensity": 7}})
     eventually(lambda: fake.status("shop")["budget"]["limit"] == 7, "it is at work")
     assert peak_mebibytes(operator) < MEMORY_LIMIT_MEBIBYTES
-    fake.run("delete", "pods", "--all", "--wait=false", "--grace-period=0", "--force")

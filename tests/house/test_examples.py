@@ -1,6 +1,7 @@
 """The examples: each is what a user could write, whole in one file, and says at its top whose shape it is and why."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,15 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 each_example = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 
 
-def objects(path: Path) -> Iterator[Json]:
-    """Walk the objects of a file, those of its Lists one by one."""
+def _objects(path: Path) -> Iterator[Json]:
     for document in yaml.safe_load_all(path.read_text()):
         yield from document["items"] if document["kind"] == "List" else [document]
+
+
+@cache
+def objects(path: Path) -> tuple[Json, ...]:
+    """Return the objects of a file, those of its Lists one by one."""
+    return tuple(_objects(path))
 
 
 def trees(path: Path) -> list[SupervisionTree]:
