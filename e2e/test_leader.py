@@ -157,9 +157,10 @@ def test_a_leader_whose_network_hangs_ends_and_its_late_write_does_nothing(
     """C66: a leader that cannot renew its Lease ends; what it had decided and sent arrives late and is refused."""
     address = yaml.safe_load(Path(target.kube.kubeconfig).read_text())["clusters"][0]["cluster"]["server"]
     with Proxy(address) as proxy:
-        leader = replica(server=proxy.url)
+        # However slow the machine: the leader decides while it still holds the Lease.
+        leader = replica("--lease-seconds", "12", server=proxy.url)
         acts(leader)
-        follower = replica()
+        follower = replica("--lease-seconds", "12")
         waits(follower)
         apply(fake)
         before = check.census(recorder, *APPS)

@@ -1,4 +1,4 @@
-"""A child of 150 pods, more than are remembered by name, among children of 30, on fake nodes."""
+"""Children of 200 pods each, on fake nodes."""
 
 import json
 import secrets
@@ -13,20 +13,20 @@ from e2e.lib.recorder import Recorder
 from e2e.lib.target import Target
 from e2e.lib.workloads import child, tree, workload
 
-PODS = {"first": 30, "middle": 150, "last": 30}
+PODS = 200
 KINDS = {"first": "Deployment", "middle": "StatefulSet", "last": "Deployment"}
 STATUS_LIMIT = 64 * 1024
 
 
 @pytest.fixture(scope="module")
 def crowd(target: Target, operator: Operator) -> Iterator[Kube]:
-    """A namespace with three workloads of many pods, and one that no tree names."""
+    """A namespace with three workloads of 200 pods each, and one that no tree names."""
     assert operator.process is not None
     if not target.fake_nodes:
         pytest.skip("kwok's fake nodes must be there for this: use CLUSTER=local")
     kube = target.kube.within(f"t-{secrets.token_hex(4)}")
     kube.create_namespace()
-    made = [workload(kind, name, PODS[name], real=False) for name, kind in KINDS.items()]
+    made = [workload(kind, name, PODS, real=False) for name, kind in KINDS.items()]
     kube.apply(*made, workload("Deployment", "stranger", 5, real=False))
     for name, kind in KINDS.items():
         kube.run("rollout", "status", f"{kind}/{name}", "--timeout=300s")

@@ -38,6 +38,28 @@ def test_c20_the_reason_of_the_phase_tells_a_disruption(phase: str, reason: str,
     assert it.cause(db(container(terminated(code)), phase=phase, reason=reason, ready=False)) == cause
 
 
+@pytest.mark.parametrize("is_seen_first", [True, False])
+def test_c22_an_eviction_counts_though_the_next_pod_is_ready_by_then(*, is_seen_first: bool) -> None:
+    """An evicted pod stays as a dead one; its heir, seen before that or not, does not hide that the child was down."""
+    it = Watch()
+    old, new = db(), pod("db-new")
+    it.look(old)
+    if is_seen_first:
+        assert it.cause(old, pod("db-new", uid=new["metadata"]["uid"], ready=False)) is None
+    dead = {**old, "status": db(container(terminated(137)), phase="Failed", reason="Evicted", ready=False)["status"]}
+    assert it.cause(dead, new) == "Disrupted"
+    assert it.cause(dead, new) is None
+
+
+def test_c22_an_eviction_of_one_of_two_is_no_exit() -> None:
+    """A replica that was Ready before the eviction, and is, has stood all the time: the child was not down."""
+    it = Watch()
+    old, mate = db(), pod("db-1")
+    it.look(old, mate)
+    dead = {**old, "status": db(container(terminated(137)), phase="Failed", reason="Evicted", ready=False)["status"]}
+    assert it.cause(dead, mate, pod("db-2")) is None
+
+
 def test_c20_a_succeeded_pod_of_a_permanent_child_is_replaced() -> None:
     """After a graceful node shutdown a dead pod that nobody replaces is deleted, by UID, and has cost nothing."""
     it = scene("db web", strategy="RestForOne")

@@ -14,6 +14,17 @@ def is_down(pods: Sequence[Pod], replaced: Replaced) -> bool:
     return not any(pod.is_ready and not pod.is_deleting and not replaced.has(pod) for pod in pods)
 
 
+def was_down(pods: Sequence[Pod], seen: Seen, replaced: Replaced, gone: Pod) -> bool:
+    """Tell whether the child is down, or was when that pod ended: pods that have come to be Ready since did so afterwards.
+
+    What was Ready when last looked at, and is, stood all the time. Of a large child not all pods are remembered: there
+    only their age tells which of them came since.
+    """
+    is_large = len(pods) > MAX_PODS_BY_NAME
+    stood = [it for it in pods if is_large or ((known := seen.of(it)) is not None and known.was_ready)]
+    return is_down([it for it in stood if not _came_after(it, gone, seen)], replaced)
+
+
 def _came_after(it: Pod, gone: Pod, seen: Seen) -> bool:
     """Tell whether a pod was created after the deletion of another one: it is the heir, and stood by nobody.
 
@@ -60,17 +71,8 @@ class Deletions:
             if self.seen.of(pod) is not None and not self.seen.judged(pod, GONE) and not self.replaced.has(pod)
         ]
 
-    def _was_down(self, gone: Pod) -> bool:
-        """Tell whether the child is down, or was when that pod was deleted: pods that came since did so afterwards.
-
-        Of a large child not all pods are remembered: there only their age tells which of them came since.
-        """
-        is_large = len(self.pods) > MAX_PODS_BY_NAME
-        known = [it for it in self.pods if is_large or self.seen.of(it) is not None]
-        return is_down([it for it in known if not _came_after(it, gone, self.seen)], self.replaced)
-
     def _judge(self, pod: Pod) -> Exit | None:
-        if not self._was_down(pod):
+        if not was_down(self.pods, self.seen, self.replaced, pod):
             return None
         wanted = self._was_wanted(pod)
         if wanted is None:

@@ -11,7 +11,7 @@ from suptree.api.child import Child
 from suptree.api.choices import FailureAction
 from suptree.api.outcomes import Cause
 from suptree.cluster.causes import DEATHS, GRAVITY, REASONS, Exit, cause_of
-from suptree.cluster.deletions import Deletions, is_down
+from suptree.cluster.deletions import Deletions, was_down
 from suptree.cluster.family import TreeView
 from suptree.cluster.memory import GONE, LATE, Known, Replaced, Seen, fitting, remembered, short_id, short_uid
 from suptree.cluster.policy import failed_pods_needed, matching
@@ -158,7 +158,7 @@ def _deaths(it: Evidence, seen: Seen) -> list[Finding]:
     for pod in _present(it):
         for death in latest(pod):
             cause = None if seen.judged(pod, death.id) else cause_of(pod, death)
-            if cause is None or (REASONS[cause] is Reason.SHUTDOWN and not is_down(it.pods, it.replaced)):
+            if cause is None or (REASONS[cause] is Reason.SHUTDOWN and not was_down(it.pods, seen, it.replaced, pod)):
                 continue
             message = death.message or (death.reason if death.reason not in {"Error", "Completed"} else None)
             found.append((pod, Exit(cause, pod.name, death.container, death.exit_code, message)))
