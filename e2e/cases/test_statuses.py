@@ -160,6 +160,7 @@ def test_c15_drain_preemption_and_taint_spend_nothing(fake: Kube, recorder: Reco
             check.replaced_once(recorder, before)
     finally:
         fake.run("taint", "nodes", "--all", f"{TAINT}-", check=False)
+        fake.run("uncordon", "--selector=suptree.dev/node=fake")
         fake.run("delete", "priorityclass", fake.namespace, "--ignore-not-found")
     crash.pretend(fake, fake.pod("db"), 3)
     status = wait_history(fake, "shop", 4)
@@ -179,10 +180,12 @@ def _taint(kube: Kube, pod: Json) -> None:
 
 
 def _preempt(kube: Kube, pod: Json) -> None:
-    """Place a pod that is more important on the node of this one, where there is room for one of them."""
+    """Place a pod that is more important on the node of this one, where there is room for one of them, and no other comes."""
     kube.run("create", "priorityclass", kube.namespace, "--value=1000")
+    kube.run("cordon", pod["spec"]["nodeName"])  # Else the next pod may get there first, and be preempted again.
     node = kube.get("node", pod["spec"]["nodeName"])["metadata"]["labels"]["kubernetes.io/hostname"]
     urgent = pod_template("urgent", real=False, resources=MOST_OF_A_NODE)
+    urgent["spec"]["tolerations"].append({"key": "node.kubernetes.io/unschedulable", "operator": "Exists"})
     urgent["spec"] |= {"priorityClassName": kube.namespace, "nodeSelector": {"kubernetes.io/hostname": node}}
     kube.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "urgent"}, "spec": urgent["spec"]})
 
