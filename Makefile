@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 CLUSTER ?= local
 # Each worker has a cluster of its own; the tests wait most of the time.
 E2E_WORKERS ?= 3
+# Without its cache of compiled modules every Python process compiles everything again: tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -27,7 +29,7 @@ verify: setup ## lint, types, layers, unit tests (under a minute)
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
-	@$(BIN)/pytest -q tests -n 2
+	@$(BIN)/pytest -q tests -n 2 --dist worksteal
 
 conformance: setup ## 2,000 fresh scenarios on Erlang's own supervisor, compared with the core
 	@$(BIN)/python -m tests.conformance
@@ -63,9 +65,10 @@ samples: build-cluster ## capture this version's statuses for the tests of later
 	@$(BIN)/python -m e2e.samples
 
 SBOM ?= build/suptree.cdx.json
+# Whether it is valid is tested (tests/supply): the check takes longer than all the rest.
 sbom: setup ## list what the image holds, with hashes, in CycloneDX (SBOM=FILE)
 	@mkdir -p $(dir $(SBOM))
-	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible --output-file $(SBOM) requirements.lock
+	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements --no-validate --pyproject pyproject.toml --mc-type application --output-reproducible --output-file $(SBOM) requirements.lock
 
 audit: setup ## known vulnerabilities in what the image holds; fails also when no database can tell
 	@$(BIN)/python -m tests.supply.audit

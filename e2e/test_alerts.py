@@ -5,16 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml
 
 from e2e.lib.promql import Series, ask, firing
 from e2e.lib.target import ROOT
+from tests import yamls
 
 Values = Callable[[int], float | None]
 """What a series says at a time (seconds); None: it is not there."""
 
 RULES = (ROOT / "charts/suptree/files/alerts.yaml").read_text()
-ALERTS: dict[str, dict[str, Any]] = {it["alert"]: it for it in yaml.safe_load(RULES)["groups"][0]["rules"]}
+ALERTS: dict[str, dict[str, Any]] = {it["alert"]: it for it in yamls.load(RULES)["groups"][0]["rules"]}
 END, STEP = 1800, 15
 
 

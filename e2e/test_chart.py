@@ -15,6 +15,7 @@ from kubernetes import client, config
 from e2e.lib import monitoring
 from e2e.lib.target import Target
 from suptree.cluster.client import Api
+from tests import yamls
 
 Json = dict[str, typing.Any]
 
@@ -86,7 +87,7 @@ def rendered(target: Target, values: Json, *more: str) -> dict[tuple[str, str], 
     text = helm(
         target, "template", "suptree", CHART, "--namespace", NAMESPACE, "--no-hooks", *more, values=values
     ).stdout
-    objects = [it for it in yaml.safe_load_all(text) if it]
+    objects = [it for it in yamls.load_all(text) if it]
     keys = [(it["kind"], it["metadata"].get("namespace") or it["metadata"]["name"]) for it in objects]
     assert len(set(keys)) == len(keys)
     return dict(zip(keys, objects, strict=True))
@@ -237,7 +238,7 @@ def test_the_crd_is_the_generated_one(target: Target, keep: bool) -> None:
     crd = rendered(target, {"crds": {"keep": keep}})["CustomResourceDefinition", "supervisiontrees.suptree.dev"]
     assert crd["metadata"].pop("annotations", None) == ({"helm.sh/resource-policy": "keep"} if keep else None)
     assert crd["metadata"].pop("labels")["app.kubernetes.io/part-of"] == "suptree"
-    assert crd == yaml.safe_load((ROOT / "crds" / "suptree.dev_supervisiontrees.yaml").read_text())
+    assert crd == yamls.load((ROOT / "crds" / "suptree.dev_supervisiontrees.yaml").read_text())
 
 
 @pytest.mark.parametrize(("version", "is_there"), [("1.35.4", False), ("1.36.0", True), ("1.37.2", True)])
@@ -342,7 +343,7 @@ def test_the_operator_may_do_what_it_does_and_no_more(target: Target) -> None:
 def test_the_operators_index_can_be_written_with_these_rights(target: Target) -> None:
     """With its own account the operator creates, changes and deletes the index, and sees whether there is a policy."""
     token = target.kube.within(NAMESPACE).run("create", "token", "suptree").stdout.strip()
-    account = yaml.safe_load(pathlib.Path(target.kube.kubeconfig).read_text())["clusters"][0]["cluster"]
+    account = yamls.load(pathlib.Path(target.kube.kubeconfig).read_text())["clusters"][0]["cluster"]
     asyncio.run(_write_index(account, token))
     assert "suptree-index" not in target.kube.within("kube-public").run("get", "configmaps").stdout
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from e2e.cluster import build, pins
 from e2e.cluster.report import Report
+from tests import yamls
 
 Json = dict[str, Any]
 
@@ -103,7 +103,7 @@ def _without_the_crd(text: str) -> str:
     if not found:
         return text
     crd, separator, after = rest.partition("\n---\n")
-    assert yaml.safe_load(f"spec:\n  group: suptree.dev\n{crd}") == {"spec": yaml.safe_load(CRD)["spec"]}
+    assert yamls.load(f"spec:\n  group: suptree.dev\n{crd}") == {"spec": yamls.load(CRD)["spec"]}
     return f"{before}\n# spec: that of crds/{separator}{after}"
 
 
@@ -115,7 +115,7 @@ def test_every_golden_file_is_compared() -> None:
 def test_the_dashboard_comes_as_it_is(helm: Path) -> None:
     """Grafana's sidecar finds the dashboard by its label, to the letter."""
     text = render(helm, {"metrics": {"dashboard": {"enabled": True}}}).stdout
-    (found,) = [it for it in yaml.safe_load_all(text) if it["kind"] == "ConfigMap"]
+    (found,) = [it for it in yamls.load_all(text) if it["kind"] == "ConfigMap"]
     assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert json.loads(found["data"]["suptree.json"]) == json.loads((CHART / "files" / "dashboard.json").read_text())
 

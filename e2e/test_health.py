@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from e2e.lib import check, crash
 from e2e.lib.kube import Kube, eventually, wait_history, wait_ready
@@ -17,6 +16,7 @@ from e2e.lib.proxy import Proxy
 from e2e.lib.recorder import Recorder
 from e2e.lib.target import Target
 from e2e.lib.workloads import child, tree, workload
+from tests import yamls
 
 SILENCE_SECONDS = 7
 """Instead of 70: what is tested is what happens after it."""
@@ -28,7 +28,7 @@ UNREADABLE = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "
 @pytest.fixture
 def proxy(target: Target, operator: Operator) -> Iterator[Proxy]:
     """What stands between an operator and its API server; the operator that the other tests have pauses meanwhile."""
-    address = yaml.safe_load(Path(target.kube.kubeconfig).read_text())["clusters"][0]["cluster"]["server"]
+    address = yamls.load(Path(target.kube.kubeconfig).read_text())["clusters"][0]["cluster"]["server"]
     operator.stop()
     with Proxy(address) as found:
         yield found

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from e2e.lib import check, crash
 from e2e.lib.kube import Kube, eventually, wait_history, wait_ready
@@ -17,6 +16,7 @@ from e2e.lib.recorder import Recorder
 from e2e.lib.target import Target
 from e2e.lib.workloads import child, tree, workload
 from suptree.app.main import LOST_THE_LEASE
+from tests import yamls
 
 APPS = ("db", "web", "worker")
 A_LONG_LEASE = ("--lease-seconds", "600")
@@ -59,7 +59,7 @@ def waits(it: Operator) -> None:
 
 def made_by(it: Operator, kube: Kube, audit_log: Path) -> list[dict[str, Any]]:
     """Return what one operator has written in a namespace; its token tells it from the other one."""
-    token = yaml.safe_load(it.config.read_text())["users"][0]["user"]["token"]
+    token = yamls.load(it.config.read_text())["users"][0]["user"]["token"]
     payload = token.split(".")[1]
     token_id = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["jti"]
     key = "authentication.kubernetes.io/credential-id"
@@ -155,7 +155,7 @@ def test_a_leader_whose_network_hangs_ends_and_its_late_write_does_nothing(
     target: Target, fake: Kube, recorder: Recorder, replica: Replica, audit_log: Path
 ) -> None:
     """C66: a leader that cannot renew its Lease ends; what it had decided and sent arrives late and is refused."""
-    address = yaml.safe_load(Path(target.kube.kubeconfig).read_text())["clusters"][0]["cluster"]["server"]
+    address = yamls.load(Path(target.kube.kubeconfig).read_text())["clusters"][0]["cluster"]["server"]
     with Proxy(address) as proxy:
         # However slow the machine: the leader decides while it still holds the Lease.
         leader = replica("--lease-seconds", "12", server=proxy.url)

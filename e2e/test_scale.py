@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from e2e.cluster import FAKE_LABEL, FAKE_TAINT
 from e2e.lib import check, crash, rights
@@ -14,6 +13,7 @@ from e2e.lib.operator import NAMESPACE, RELEASE, install
 from e2e.lib.recorder import Recorder
 from e2e.lib.target import ROOT, Target
 from e2e.lib.workloads import pod_template
+from tests import yamls
 
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
 OK = 200
@@ -22,7 +22,7 @@ SCALE_KINDS = "scaleKinds[0].apiGroup=example.org,scaleKinds[0].resource=caches"
 
 def example() -> dict[str, Json]:
     """Return the objects of the example by kind and name, its pods on fake nodes."""
-    objects = list(yaml.safe_load_all((ROOT / "examples/any-kind.yaml").read_text()))
+    objects = list(yamls.load_all((ROOT / "examples/any-kind.yaml").read_text()))
     for it in objects:
         if it["kind"] == "Deployment":
             on_kwok: Json = {"nodeSelector": FAKE_LABEL, "tolerations": [{**FAKE_TAINT, "operator": "Exists"}]}

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import yaml
-
 from e2e.lib import check, crash
 from e2e.lib.kube import Json, Kube, wait_condition, wait_history, wait_ready
 from e2e.lib.recorder import WHAT, Recorder
 from e2e.lib.workloads import child, tree, workload
+from tests import yamls
 
 SLOW_STOP = "trap 'sleep 3; exit 0' TERM; until [ -e /tmp/end ]; do sleep 0.1; done; exit $(cat /tmp/end)"
 
@@ -124,6 +123,6 @@ def test_c55_a_restart_leaves_no_trace_on_the_workloads(fake: Kube, recorder: Re
 def shown(kube: Kube) -> list[dict[str, Any]]:
     """Return what a GitOps tool would see of the two workloads."""
     return [
-        desired(yaml.safe_load(kube.run("get", *it, "--output", "yaml", "--show-managed-fields").stdout))
+        desired(yamls.load(kube.run("get", *it, "--output", "yaml", "--show-managed-fields").stdout))
         for it in (("statefulset", "db"), ("deployment", "web"))
     ]

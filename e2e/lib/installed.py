@@ -19,6 +19,7 @@ from e2e.cluster import FAKE_LABEL, FAKE_TAINT
 from e2e.lib.kube import Kube, eventually
 from e2e.lib.operator import NAMESPACE, RELEASE, Operator
 from e2e.lib.target import ROOT, Target
+from tests import yamls
 
 Json = dict[str, Any]
 
@@ -125,7 +126,7 @@ class Installed:
     def _kubeconfig(self, account: str) -> Path:
         """Write a kubeconfig with a service account's token."""
         token = self.kube.run("create", "token", account, "--duration=1h").stdout.strip()
-        config = yaml.safe_load(Path(self.kube.kubeconfig).read_text())
+        config = yamls.load(Path(self.kube.kubeconfig).read_text())
         config["users"] = [{"name": account, "user": {"token": token}}]
         for context in config["contexts"]:
             context["context"]["user"] = account

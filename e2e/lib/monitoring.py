@@ -5,10 +5,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from e2e.cluster import build, cache, pins, toolchain
 from e2e.cluster.report import Report
+from tests import yamls
 
 Json = dict[str, Any]
 
@@ -16,7 +15,7 @@ Json = dict[str, Any]
 def definitions(*plurals: str) -> list[Json]:
     """Return the definitions of these resources, made now if they are not in the cache yet."""
     folder = _folder(Report())
-    return [yaml.safe_load((folder / f"monitoring.coreos.com_{it}.yaml").read_text()) for it in plurals]
+    return [yamls.load((folder / f"monitoring.coreos.com_{it}.yaml").read_text()) for it in plurals]
 
 
 def _folder(report: Report) -> Path:

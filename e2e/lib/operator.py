@@ -14,6 +14,7 @@ import yaml
 
 from e2e.lib.kube import Kube, eventually
 from e2e.lib.target import ROOT, Target
+from tests import yamls
 
 NAMESPACE = "suptree-system"
 RELEASE = "suptree"
@@ -25,7 +26,7 @@ def manifests(target: Target, *settings: str) -> list[dict[str, Any]]:
     chart = str(ROOT / "charts/suptree")
     command = [target.helm, "template", RELEASE, chart, "--namespace", NAMESPACE, "--no-hooks", *sets]
     rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return [it for it in yaml.safe_load_all(rendered) if it and it["kind"] != "Deployment"]
+    return [it for it in yamls.load_all(rendered) if it and it["kind"] != "Deployment"]
 
 
 def install(target: Target, *settings: str) -> None:
@@ -49,7 +50,7 @@ def kubeconfig(target: Target, folder: Path, server: str | None = None) -> Path:
         server: The API server's address; None: the cluster's own.
     """
     token = target.kube.within(NAMESPACE).run("create", "token", RELEASE, "--duration=24h").stdout.strip()
-    config = yaml.safe_load(Path(target.kube.kubeconfig).read_text())
+    config = yamls.load(Path(target.kube.kubeconfig).read_text())
     config["users"] = [{"name": RELEASE, "user": {"token": token}}]
     for context in config["contexts"]:
         context["context"]["user"] = RELEASE

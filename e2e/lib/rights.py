@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from e2e.lib.kube import Kube
+from tests import yamls
 
 Json = dict[str, Any]
 _CREATED, _FORBIDDEN = 201, 403
@@ -65,7 +64,7 @@ def documented(page: Path, heading: str = "## Rights") -> set[Right]:
 
 def of_helm(manifests: str) -> set[Right]:
     """Return the rights that the roles among rendered manifests give."""
-    roles = [it for it in yaml.safe_load_all(manifests) if it and it["kind"] in {"Role", "ClusterRole"}]
+    roles = [it for it in yamls.load_all(manifests) if it and it["kind"] in {"Role", "ClusterRole"}]
     return of_rules(rule for role in roles for rule in role["rules"])
 
 

@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from e2e.cluster import BUSYBOX, FAKE_LABEL, FAKE_TAINT, REAL_LABEL
+from tests import yamls
 
 Json = dict[str, Any]
 
@@ -61,7 +60,7 @@ def tree(name: str, *children: Json, **spec: Any) -> Json:  # noqa: ANN401
 
 def load(path: Path) -> list[Json]:
     """Return the objects of a file of manifests, those of its Lists one by one."""
-    documents = [it for it in yaml.safe_load_all(path.read_text()) if it]
+    documents = [it for it in yamls.load_all(path.read_text()) if it]
     return [one for it in documents for one in (it["items"] if it["kind"] == "List" else [it])]
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from suptree.api import SupervisionTree, SupervisionTreeSpec, SupervisionTreeStatus
 from suptree.api.crd import as_yaml, custom_resource_definition
+from tests import yamls
 from tests.api.refusals import Json, child, tree
 
 CRD = custom_resource_definition()
@@ -35,7 +35,7 @@ def test_the_file_is_current() -> None:
     """The CRD that is installed is the one that the models describe; if not, run `python -m suptree.api.crd`."""
     installed = Path(__file__).parents[2] / "crds" / "suptree.dev_supervisiontrees.yaml"
     assert installed.read_text() == as_yaml()
-    assert yaml.safe_load(as_yaml()) == CRD
+    assert yamls.load(as_yaml()) == CRD
 
 
 @pytest.mark.parametrize("path", [path for path in EVERY if not path.endswith("[]") and path != ".metadata"])

@@ -75,9 +75,9 @@ class BareScene(Scene):
     is_unmade: bool = False
     """Whether the manifests that were kept are gone."""
 
-    def look(self, fresh: frozenset[str] = frozenset()) -> Situation:
+    def look(self) -> Situation:
         """Return the whole current state."""
-        it = super().look(fresh)
+        it = super().look()
         return replace(
             it,
             children=tuple(

@@ -7,6 +7,7 @@ test that passes has also shown that nothing is remembered anywhere else.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from suptree.cluster.reconcile import decide
 from suptree.cluster.scales import Scale, ScaleRef, Trouble
 from suptree.cluster.situation import Plan, Situation
 from suptree.cluster.store import Namespace
-from suptree.cluster.trees import tree_of
+from suptree.cluster.trees import Tree, tree_of
 from suptree.cluster.views import Pod, pod_of, workload_of
 from tests.cluster.builders import (
     T0,
@@ -49,6 +50,16 @@ SPECS = [
     pytest.param({"strategy": "OneForAll", "mode": "Observe"}, id="observing"),
 ]
 """The kinds of trees that every promise is kept by."""
+
+
+def seen_tree(raw: Raw) -> Tree:
+    """Return a tree as Suptree sees it; read once, because most trees stay as they were from one look to the next."""
+    return _tree(json.dumps(raw))
+
+
+@lru_cache(1024)
+def _tree(text: str) -> Tree:
+    return tree_of(json.loads(text))
 
 
 @dataclass
@@ -124,15 +135,15 @@ class Scene:
         for raw in self.pods.values():
             store.put_pod(pod_of(raw))
         for raw in (self.tree, *self.others):
-            store.put_tree(tree_of(raw))
+            store.put_tree(seen_tree(raw))
         return store
 
     # Deciding, as the loop does it.
 
-    def look(self, fresh: frozenset[str] = frozenset()) -> Situation:
+    def look(self) -> Situation:
         """Return the whole current state."""
         store = self.namespace()
-        it = tree_of(self.tree)
+        it = seen_tree(self.tree)
         children = resolve_all(it.name, it.spec.children, store) if it.spec else ()
         views = tuple(replace(view, ghosts=tuple(self._ghosts(view))) for view in children)
         left = strays(it.name, views, store)
@@ -145,8 +156,7 @@ class Scene:
             store.controllers,
             self.now,
             self.jitter,
-            fresh,
-            gate,
+            is_gate_installed=gate,
             unheld=self.told.pod if gate and self.told.is_against else None,
             strays=left,
             is_namespace_going=self.is_namespace_going,
@@ -158,17 +168,20 @@ class Scene:
 
     def peek(self) -> Plan:
         """Decide without writing anything."""
-        fresh: frozenset[str] = frozenset()
+        return self._decided()[1]
+
+    def _decided(self) -> tuple[Situation, Plan]:
+        situation = self.look()
         while True:
-            plan = decide(self.look(fresh))
-            asked = {it.uid for it in plan.confirm} - fresh
+            plan = decide(situation)
+            asked = {it.uid for it in plan.confirm} - situation.fresh
             if not asked:
-                return plan
-            fresh |= asked
+                return situation, plan
+            situation = replace(situation, fresh=situation.fresh | asked)
 
     def decide(self) -> Plan:
         """Decide and write the status; do nothing about it yet."""
-        situation, plan = self.look(), self.peek()
+        situation, plan = self._decided()
         self.tree["status"] = json.loads(json.dumps(plan.status.to_json()))
         assert self.status == plan.status, "the status lost something on its way through JSON"
         open_ = {it.name: decode(it.seen) for it in plan.status.children}

@@ -13,7 +13,7 @@ from suptree.cluster.situation import Situation
 from suptree.cluster.trees import Tree, Wish, tree_of
 from suptree.cluster.urgency import is_urgent
 from tests.cluster.builders import Raw, child, tree, workload
-from tests.cluster.scene import Scene
+from tests.cluster.scene import Scene, seen_tree
 
 Json = dict[str, Any]
 
@@ -112,11 +112,11 @@ class Member(Scene):
     crashing: dict[str, int] = field(default_factory=dict)
     """Pod -> how many of its next starts fail."""
 
-    def look(self, fresh: frozenset[str] = frozenset()) -> Situation:
+    def look(self) -> Situation:
         """Return the whole current state."""
         self.others = [it.tree for it in self.family.values() if it is not self]
-        name, trees = self.tree["metadata"]["name"], {it: tree_of(member.tree) for it, member in self.family.items()}
-        return replace(super().look(fresh), parent=parent(name, trees, is_gate_in_force=self.is_gate_installed))
+        name, trees = self.tree["metadata"]["name"], {it: seen_tree(member.tree) for it, member in self.family.items()}
+        return replace(super().look(), parent=parent(name, trees, is_gate_in_force=self.is_gate_installed))
 
     def runs(self, name: str) -> None:
         """Let the kubelet start a pod's container; it crashes as often as it is to."""

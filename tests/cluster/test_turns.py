@@ -12,6 +12,7 @@ from suptree.cluster.situation import Plan, Situation
 from suptree.cluster.trees import Tree, tree_of
 from suptree.cluster.turns import PLACE_SECONDS, Key, Place, turns_of
 from tests.cluster.builders import T0, Raw, child, stamp, tree, workload
+from tests.cluster.scene import seen_tree
 from tests.cluster.test_family import Family, Member
 
 ALL: dict[str, Any] = {"strategy": "OneForAll", "intensity": 3}
@@ -78,10 +79,10 @@ class Queued(Member):
 
     limit: int = 2
 
-    def look(self, fresh: frozenset[str] = frozenset()) -> Situation:
+    def look(self) -> Situation:
         """Return the whole current state."""
-        others = [tree_of(it.tree) for it in self.family.values() if it is not self]
-        return replace(super().look(fresh), turns=turns_of(others, self.now, self.limit))
+        others = [seen_tree(it.tree) for it in self.family.values() if it is not self]
+        return replace(super().look(), turns=turns_of(others, self.now, self.limit))
 
     def decide(self) -> Plan:
         """Decide and write; the limit holds after each write."""
@@ -91,7 +92,7 @@ class Queued(Member):
 
     def under_way(self) -> frozenset[Key]:
         """Return all restarts of the cluster that have a place."""
-        return turns_of([tree_of(it.tree) for it in self.family.values()], self.now, self.limit).under_way
+        return turns_of([seen_tree(it.tree) for it in self.family.values()], self.now, self.limit).under_way
 
 
 class Cluster(Family):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import pytest
@@ -13,7 +14,11 @@ from tests.otp.replay import replay
 
 Json = dict[str, Any]
 
-DRAWN = list(scenarios(1, 1000))
+
+@cache  # not when the module is imported: every worker that runs tests imports it
+def drawn() -> list[Json]:
+    """Return the scenarios of one run."""
+    return list(scenarios(1, 1000))
 
 
 def specs(spec: Json, depth: int = 1) -> Iterator[tuple[Json, int]]:
@@ -24,29 +29,31 @@ def specs(spec: Json, depth: int = 1) -> Iterator[tuple[Json, int]]:
             yield from specs(child["spec"], depth + 1)
 
 
-SPECS = [found for scenario in DRAWN for found in specs(scenario["tree"])]
-CHILDREN = [child for spec, _ in SPECS for child in spec["children"]]
-TRACES = [replay(scenario) for scenario in DRAWN]
-SEEN = [observation for trace in TRACES for step in trace["steps"] for observation in step]
+@cache
+def observed() -> list[Any]:
+    """Return all that is observed in that run."""
+    return [seen for scenario in drawn() for step in replay(scenario)["steps"] for seen in step]
 
 
 def test_a_seed_repeats_a_run() -> None:
     """A run that found something can be repeated by its seed, and another seed is another run."""
-    assert list(scenarios(1, 20)) == DRAWN[:20]
-    assert [one["tree"] for one in scenarios(2, 20)] != [one["tree"] for one in DRAWN[:20]]
+    assert list(scenarios(1, 20)) == drawn()[:20]
+    assert [one["tree"] for one in scenarios(2, 20)] != [one["tree"] for one in drawn()[:20]]
 
 
 def test_everything_is_drawn() -> None:
     """No strategy, restart type, flag or depth is left out of a run."""
-    assert {spec["strategy"] for spec, _ in SPECS} == set(STRATEGIES)
-    assert {spec["intensity"] for spec, _ in SPECS} == {0, 1, 2, 3}
-    assert {spec["auto_shutdown"] for spec, _ in SPECS} == {"never", "any_significant", "all_significant"}
-    assert {depth for _, depth in SPECS} == set(range(1, DEEPEST + 1))
-    assert {child["restart"] for child in CHILDREN} == set(RESTARTS)
-    assert {child["significant"] for child in CHILDREN} == {False, True}
-    assert any(child.get("stubborn") for child in CHILDREN)
-    assert any(scenario["prelude"] for scenario in DRAWN)
-    assert {event["op"] for scenario in DRAWN for event in scenario["events"]} == {
+    found = [it for scenario in drawn() for it in specs(scenario["tree"])]
+    children = [child for spec, _ in found for child in spec["children"]]
+    assert {spec["strategy"] for spec, _ in found} == set(STRATEGIES)
+    assert {spec["intensity"] for spec, _ in found} == {0, 1, 2, 3}
+    assert {spec["auto_shutdown"] for spec, _ in found} == {"never", "any_significant", "all_significant"}
+    assert {depth for _, depth in found} == set(range(1, DEEPEST + 1))
+    assert {child["restart"] for child in children} == set(RESTARTS)
+    assert {child["significant"] for child in children} == {False, True}
+    assert any(child.get("stubborn") for child in children)
+    assert any(scenario["prelude"] for scenario in drawn())
+    assert {event["op"] for scenario in drawn() for event in scenario["events"]} == {
         *("exit", "fail_start", "ignore_start", "stop", "burst"),
         *("terminate_child", "restart_child", "delete_child", "start_child"),
     }
@@ -58,18 +65,18 @@ def test_everything_is_drawn() -> None:
 )
 def test_everything_happens(observation: str) -> None:
     """A run sees every kind of observation, and not once by chance."""
-    assert sum(seen[0] == observation for seen in SEEN) > 20
+    assert sum(seen[0] == observation for seen in observed()) > 20
 
 
 @pytest.mark.parametrize("why", ["intensity", "auto_shutdown", "bad_spec"])
 def test_supervisors_end_for_every_reason(why: str) -> None:
     """A run sees spent budgets, automatic shutdowns and specifications that are refused."""
-    assert any(seen[-1] == why for seen in SEEN)
+    assert any(seen[-1] == why for seen in observed())
 
 
 def test_times_never_run_backwards() -> None:
     """A scenario can be read from top to bottom."""
-    for scenario in DRAWN:
+    for scenario in drawn():
         times = [event["t"] for event in scenario["events"]]
         assert times == sorted(times)
 
@@ -92,7 +99,7 @@ def test_a_failing_scenario_becomes_minimal(cause: str, events: int) -> None:
         return [down_by(cause, scenario) for scenario in some]
 
     failing = next(
-        scenario for scenario in DRAWN if len(list(specs(scenario["tree"]))) > 2 and down_by(cause, scenario)
+        scenario for scenario in drawn() if len(list(specs(scenario["tree"]))) > 2 and down_by(cause, scenario)
     )
     minimal = shrink(failing, fails)
     assert fails([minimal]) == [True]
@@ -105,7 +112,7 @@ def test_a_failing_scenario_becomes_minimal(cause: str, events: int) -> None:
 
 def test_simpler_scenarios_can_be_run() -> None:
     """However a scenario is made simpler, it stays a scenario, and the one it was made of stays as it was."""
-    for scenario in DRAWN[:8]:
+    for scenario in drawn()[:8]:
         before = json.dumps(scenario)
         for candidate in simpler(scenario):
             assert candidate != scenario
@@ -115,7 +122,9 @@ def test_simpler_scenarios_can_be_run() -> None:
 
 def test_a_difference_is_a_table() -> None:
     """A person sees the tree, the events and both traces side by side, and a mark where they part."""
-    scenario = next(scenario for scenario in DRAWN if scenario["prelude"] and any(map(bool, replay(scenario)["steps"])))
+    scenario = next(
+        scenario for scenario in drawn() if scenario["prelude"] and any(map(bool, replay(scenario)["steps"]))
+    )
     otp = replay(scenario)
     ours = {**otp, "steps": [[*step, ["noop", "elsewhere"]] for step in otp["steps"]]}
     lines = table(scenario, otp, ours).splitlines()
@@ -127,8 +136,8 @@ def test_a_difference_is_a_table() -> None:
 
 def test_a_replay_that_refuses_is_told() -> None:
     """When the core has no word for an operation, the table says which."""
-    scenario = {**DRAWN[0], "events": [{"t": 1, "op": "which_children", "sup": ""}]}
-    otp = {**replay(DRAWN[0]), "steps": [[], []]}
+    scenario = {**drawn()[0], "events": [{"t": 1, "op": "which_children", "sup": ""}]}
+    otp = {**replay(drawn()[0]), "steps": [[], []]}
     assert "without a meaning here: which_children" in table(scenario, otp, replay(scenario))
 
 

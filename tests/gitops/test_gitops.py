@@ -1,25 +1,26 @@
 """Argo CD's health check over trees as an operator has left them on a real API server (tests/upgrade)."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from tests import yamls
 from tests.gitops.health import SCRIPT, health
 
 Json = dict[str, Any]
 
 ROOT = Path(__file__).parents[2]
 SAMPLES: dict[str, Json] = {
-    file.stem: yaml.safe_load(file.read_text())["tree"] for file in (ROOT / "tests" / "upgrade" / "0.1.0").iterdir()
+    file.stem: yamls.load(file.read_text())["tree"] for file in (ROOT / "tests" / "upgrade" / "0.1.0").iterdir()
 }
 GUIDE = (ROOT / "docs" / "gitops.md").read_text()
 
 
 def changed(sample: str, *, spec: Json | None = None, generation: int | None = None, **reasons: str) -> Json:
     """Return a sample with another spec, generation, or other conditions, each as 'False Reason'."""
-    it: Json = yaml.safe_load(yaml.safe_dump(SAMPLES[sample]))
+    it = deepcopy(SAMPLES[sample])
     it["metadata"]["generation"] = generation or it["status"]["observedGeneration"]
     it["spec"] |= spec or {}
     for condition in it["status"]["conditions"]:

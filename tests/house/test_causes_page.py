@@ -4,13 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from suptree.api.child import Child
 from suptree.api.outcomes import Cause, State
 from suptree.cluster.causes import REASONS, UNCOUNTED
 from suptree.cluster.views import _DISRUPTED_PHASES, _FAILING, _OBSTACLES
 from suptree.core.restart import Reason
+from tests import yamls
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "causes.md").read_text()
@@ -35,7 +35,7 @@ def test_a_section_says_what_is_seen_what_is_done_and_how_to_change_it(name: str
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda it: it.splitlines()[0])
 def test_an_example_is_a_child_that_can_be_written(example: str) -> None:
     """What the page shows can be copied into a tree."""
-    assert Child.model_validate(yaml.safe_load(example)).name
+    assert Child.model_validate(yamls.load(example)).name
 
 
 @pytest.mark.parametrize("cause", Cause)

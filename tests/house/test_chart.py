@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import suptree
 from suptree.api.reasons import HOLD_GATE, TREE_LABEL
@@ -16,6 +15,7 @@ from suptree.cluster.client import POLICY_NAME
 from suptree.cluster.labels import INDEX_LABEL, INDEX_NAME
 from suptree.cluster.manifest import CHILD_LABEL
 from suptree.cluster.views import OPERATION_LABEL
+from tests import yamls
 from tests.chart.values import README, commented, readme
 
 Json = dict[str, Any]
@@ -25,7 +25,7 @@ CHART = ROOT / "charts" / "suptree"
 TEMPLATES = {file.name: file.read_text() for file in sorted((CHART / "templates").iterdir())}
 SCHEMA: Json = json.loads((CHART / "values.schema.json").read_text())
 VALUES_TEXT = (CHART / "values.yaml").read_text()
-VALUES: Json = yaml.safe_load(VALUES_TEXT)
+VALUES: Json = yamls.load(VALUES_TEXT)
 
 _HELM = re.compile(r"\{\{.*?\}\}")
 WITH_RULES = ("_helpers.tpl", "rbac.yaml", "leader-election.yaml")
@@ -36,7 +36,7 @@ def rules(*templates: str, without: re.Pattern[str] | None = None) -> list[Json]
     """Give the rules of these templates, without those in the parts that are left out."""
     parts = (without.sub("", TEMPLATES[name]) if without else TEMPLATES[name] for name in templates)
     texts = (_HELM.sub("NAME", text) for part in parts for text in _RULE.findall(part))
-    return [rule for text in texts for rule in yaml.safe_load(text)]
+    return [rule for text in texts for rule in yamls.load(text)]
 
 
 RULES = rules(*WITH_RULES)
@@ -55,7 +55,7 @@ def test_the_crd_is_current() -> None:
 
 def test_the_versions_are_the_operators() -> None:
     """A chart installs the operator of its own version."""
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    chart = yamls.load((CHART / "Chart.yaml").read_text())
     assert chart["version"] == chart["appVersion"] == suptree.__version__
 
 

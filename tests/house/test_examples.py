@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from suptree.api import SupervisionTree
 from suptree.api.child import Child
 from suptree.api.tree import KIND
 from suptree.cluster.labels import matches
+from tests import yamls
 
 Json = dict[str, Any]
 
@@ -20,7 +20,7 @@ each_example = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.s
 
 
 def _objects(path: Path) -> Iterator[Json]:
-    for document in yaml.safe_load_all(path.read_text()):
+    for document in yamls.load_all(path.read_text()):
         yield from document["items"] if document["kind"] == "List" else [document]
 
 

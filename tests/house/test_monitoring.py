@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from suptree.app import metrics
+from tests import yamls
 
 Json = dict[str, Any]
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "charts" / "suptree" / "files"
 RUNBOOKS = ROOT / "docs" / "runbooks"
-ALERTS: list[Json] = yaml.safe_load((FILES / "alerts.yaml").read_text())["groups"][0]["rules"]
+ALERTS: list[Json] = yamls.load((FILES / "alerts.yaml").read_text())["groups"][0]["rules"]
 DASHBOARD: Json = json.loads((FILES / "dashboard.json").read_text())
 PANELS: list[Json] = DASHBOARD["panels"]
 

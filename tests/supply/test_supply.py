@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.supply.audit import CLEAN, ROOT, UNKNOWN, VULNERABLE, verdict
 
@@ -42,6 +40,10 @@ def sbom(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_the_sbom_is_valid(sbom: str) -> None:
     """The SBOM meets CycloneDX's own schema, strictly."""
+    # Here, because jsonschema takes seconds to import, which is not for every worker that runs tests.
+    from cyclonedx.schema import SchemaVersion  # noqa: PLC0415
+    from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415
+
     error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(sbom)
     assert error is None, error
 
