@@ -89,7 +89,7 @@ def test_c18_exit_0_by_restart_type(real: Kube, recorder: Recorder) -> None:
     held = real.pod("temporary")
     assert real.held() == [held]
 
-    real.run("delete", "pod", held)
+    real.delete("pod", held)
     eventually(lambda: real.pods("temporary") and real.held() == [real.pod("temporary")], "its next pod is held, too")
     crash.end(real, real.pod("transient"), 3)
     status = wait_history(real, "shop", 2)
@@ -122,7 +122,7 @@ def test_c12_a_rollout_costs_nothing(real: Kube, recorder: Recorder) -> None:
     rolled = ("deployment/one", "deployment/two", "deployment/recreate", "statefulset/db")
     real.run("set", "env", *rolled, "COLOUR=green")
     for name in rolled:
-        real.run("rollout", "status", name, "--timeout=60s")
+        real.wait_rolled_out(*name.split("/"))
     check.cost_nothing(wait_ready(real, "shop"))
     check.untouched(recorder, before, "still")
     check.all_gone(recorder, before, "one", "two", "recreate", "db")
@@ -177,7 +177,7 @@ def test_a_deleted_pod_restarts_the_group_only_when_it_was_the_last(real: Kube, 
     )
     wait_ready(real, "shop")
     start = check.census(recorder, "db", "one", "solo")
-    real.run("delete", "pod", "db-1")
+    real.delete("pod", "db-1")
     eventually(lambda: [it["ready"] for it in real.status("shop")["children"]] == [3, 1, 1], "all are Ready again")
     check.cost_nothing(wait_ready(real, "shop"))
     check.untouched(recorder, start, "one", "solo")
@@ -185,7 +185,7 @@ def test_a_deleted_pod_restarts_the_group_only_when_it_was_the_last(real: Kube, 
 
     for operation, (app, pod) in enumerate((("one", real.pod("one")), ("solo", "solo-0")), start=1):
         before = check.census(recorder, "db", "one", "solo")
-        real.run("delete", "pod", pod)
+        real.delete("pod", pod)
         status = wait_history(real, "shop", operation)
         entry = status["history"][0]
         assert (entry["cause"], entry["child"], entry["pod"], entry["counted"]) == ("Deleted", app, pod, False)

@@ -31,7 +31,7 @@ def test_a_suspended_tree_is_left_alone_and_nothing_is_replayed(real: Kube, reco
     wait_restarted(real, db, 1)
     check.cost_nothing(real.status("shop"))
     check.untouched(recorder, before)
-    real.run("delete", "pod", real.pod("web"))
+    real.delete("pod", real.pod("web"))
     eventually(lambda: [it["ready"] for it in real.status("shop")["children"]] == [1, 1], "web runs again")
     check.untouched(recorder, before, "db")
 
@@ -73,7 +73,7 @@ def test_observe_decides_and_touches_nothing(real: Kube, recorder: Recorder) -> 
     assert status["budget"]["used"] == 1
     eventually(lambda: real.events("WouldRestart"), "an Event tells of it")
     check.untouched(recorder, before)
-    real.run("delete", "pod", real.pod("web"))
+    real.delete("pod", real.pod("web"))
     wait_history(real, "shop", 2, outcome="Observed")
     wait_ready(real, "shop")
     check.untouched(recorder, before, "db")
@@ -92,8 +92,8 @@ def test_a_job_is_refused_by_name_when_jobs_may_not_be_created(real: Kube, recor
     said = next(it["message"] for it in status["conditions"] if it["type"] == "Accepted")
     assert "job (Job job)" in said
     assert "recreate.enabled" in said
-    real.run("rollout", "status", "deployment/db", "--timeout=60s")
-    real.run("rollout", "status", "deployment/web", "--timeout=60s")
+    real.wait_rolled_out("deployment", "db")
+    real.wait_rolled_out("deployment", "web")
     before = check.census(recorder, "db", "web")
     db = real.pod("db")
     crash.end(real, db, 3)
@@ -129,9 +129,9 @@ def middle_of_a_restart(kube: Kube, recorder: Recorder) -> None:
 
 def all_started(kube: Kube) -> None:
     """Wait until all pods of the three run and none is held."""
-    kube.run("rollout", "status", "statefulset/db", "--timeout=60s")
-    kube.run("rollout", "status", "deployment/web", "--timeout=60s")
-    kube.run("rollout", "status", "deployment/worker", "--timeout=60s")
+    kube.wait_rolled_out("statefulset", "db")
+    kube.wait_rolled_out("deployment", "web")
+    kube.wait_rolled_out("deployment", "worker")
     check.none_held(kube)
 
 
@@ -146,7 +146,7 @@ def test_deleting_a_tree_in_the_middle_of_a_restart_lets_every_pod_go(
     recorder.catch_up()
     deleted = recorder.deleted()
     eventually(lambda: not real.run("get", "configmap", "suptree-index", check=False).stdout, "its index is gone")
-    real.run("delete", "pod", real.pod("worker"))
+    real.delete("pod", real.pod("worker"))
     all_started(real)
     recorder.catch_up()
     assert len(recorder.deleted()) == len(deleted) + 1
@@ -224,7 +224,7 @@ def test_a_child_may_come_later_than_its_tree(real: Kube, recorder: Recorder) ->
     )
     status = wait_condition(real, "shop", "ResolvedRefs", "False", "ChildMissing")
     assert status["children"][0]["state"] == "Missing"
-    real.run("rollout", "status", "deployment/web", "--timeout=60s")
+    real.wait_rolled_out("deployment", "web")
     before = check.census(recorder, "web")
     real.apply(workload("Deployment", "db"))
     check.cost_nothing(wait_ready(real, "shop"))

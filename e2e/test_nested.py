@@ -3,7 +3,7 @@
 import time
 
 from e2e.lib import check, crash
-from e2e.lib.kube import Json, Kube, eventually, wait_condition, wait_ready
+from e2e.lib.kube import Json, Kube, eventually, wait_condition, wait_ready, wait_running
 from e2e.lib.operator import Operator
 from e2e.lib.recorder import Recorder
 from e2e.lib.workloads import child, tree, workload
@@ -199,8 +199,7 @@ def test_a_tree_that_was_stopped_starts_again_without_its_parent(real: Kube) -> 
 
 def be_ready(kube: Kube) -> None:
     """Let the pod of side become Ready, as soon as it runs."""
-    script = "touch /tmp/ready"
-    eventually(lambda: kube.run("exec", kube.pod("side"), "--", "sh", "-c", script) is not None, "side runs")
+    kube.run("exec", wait_running(kube, "side"), "--", "touch", "/tmp/ready")  # noqa: S108 - in the container
 
 
 def test_cycles_are_refused(kube: Kube) -> None:

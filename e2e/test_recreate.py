@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from e2e.lib import check, crash, rights
-from e2e.lib.kube import Json, Kube, eventually, wait_condition, wait_history, wait_ready
+from e2e.lib.kube import Json, Kube, eventually, wait_condition, wait_history, wait_ready, wait_running
 from e2e.lib.operator import NAMESPACE, RELEASE, Operator
 from e2e.lib.recorder import Recorder
 from e2e.lib.target import ROOT
@@ -73,18 +73,9 @@ def wait_states(kube: Kube, **wanted: str) -> None:
     eventually(lambda: states(kube) == wanted, f"the children are {wanted}; they are {states(kube)}")
 
 
-def uid(kube: Kube, kind: str, name: str) -> str:
-    """Return the UID of an object; empty when it is not there."""
-    return kube.run("get", kind, name, "-o", "jsonpath={.metadata.uid}", "--ignore-not-found").stdout
-
-
 def ends(kube: Kube, app: str, code: int = 0) -> None:
     """Let the pod of a Job, or a bare Pod, end."""
-    eventually(
-        lambda: kube.pods(app) and kube.run("exec", kube.pod(app), "--", "true", check=False).returncode == 0,
-        f"{app} runs",
-    )
-    crash.end(kube, kube.pod(app), code)
+    crash.end(kube, wait_running(kube, app), code)
 
 
 def revisions(kube: Kube) -> list[str]:
@@ -111,11 +102,11 @@ def test_a_failed_job_is_run_again_once(real: Kube, recorder: Recorder, audit_lo
     """M12: a migration that fails is run again once and counted once, and what follows it waits until it is complete; all with the rights of recreate.enabled, of which each is used."""
     rest_for_one(real, once("Job", "migrate", restart="Transient"), once("Pod", "tool"))
     wait_states(real, db="Up", migrate="Starting", tool="Up", web="Up")
-    before, first = check.census(recorder, "db", "migrate", "tool", "web"), uid(real, "job", "migrate")
+    before, first = check.census(recorder, "db", "migrate", "tool", "web"), real.uid("job", "migrate")
     ends(real, "migrate", 3)
-    eventually(lambda: uid(real, "job", "migrate") not in {"", first}, "the Job is created again")
+    eventually(lambda: real.uid("job", "migrate") not in {"", first}, "the Job is created again")
     eventually(lambda: real.held() == [real.pod("web")], "web is held")
-    assert uid(real, "pod", "tool") == ""
+    assert real.uid("pod", "tool") == ""
     entry = real.status("shop")["history"][0]
     assert (entry["child"], entry["cause"], entry["exitCode"]) == ("migrate", "JobFailed", 3)
     ends(real, "migrate")
@@ -162,7 +153,7 @@ def test_c35_a_finished_job_in_a_group_restart(real: Kube, recorder: Recorder, k
     real.patch("job", "migrate", {"spec": {"ttlSecondsAfterFinished": 1}})
     ends(real, "migrate")
     wait_states(real, db="Up", migrate="Completed", web="Up")
-    eventually(lambda: not uid(real, "job", "migrate"), "the TTL controller removes the Job")
+    eventually(lambda: not real.uid("job", "migrate"), "the TTL controller removes the Job")
     killed.kill()
     killed.start()
     check.cost_nothing(wait_ready(real, "shop"))
@@ -235,13 +226,13 @@ def test_the_example_with_a_migration(real: Kube, recorder: Recorder) -> None:
     real.apply(*load(ROOT / "examples/zammad.yaml"))
     wait_ready(real, "zammad")
     apps = [f"zammad-{name}" for name in ("postgresql", "railsserver", "websocket")]
-    before, init = check.census(recorder, *apps), uid(real, "job", "zammad-init")
+    before, init = check.census(recorder, *apps), real.uid("job", "zammad-init")
     real.run("exec", "zammad-postgresql-0", "--", "sh", "-c", "touch /tmp/crash")
     status = wait_history(real, "zammad", 1)
     assert check.counted_once(status)["slice"] == ["postgresql", "railsserver", "websocket"]
     assert [it["state"] for it in status["children"]] == ["Up", "Completed", "Up", "Up"]
     check.replaced_once(recorder, before)
-    assert uid(real, "job", "zammad-init") == init
+    assert real.uid("job", "zammad-init") == init
 
 
 @contextmanager
@@ -282,16 +273,16 @@ STEPS = [
 def test_killed_between_two_steps(real: Kube, recorder: Recorder, killed: Operator, step: tuple[str, str, str]) -> None:
     """Killed before any of its steps the operator ends the same restart: the Job is deleted once and created once, for one count."""
     rest_for_one(real, once("Job", "sync"))
-    before, first = check.census(recorder, "db", "sync", "web"), uid(real, "job", "sync")
+    before, first = check.census(recorder, "db", "sync", "web"), real.uid("job", "sync")
     kept = {it["metadata"]["name"]: it["data"] for it in real.list("controllerrevisions", "suptree.dev/child=sync")}
     with refusing(real, *step):
         if step[1] == "controllerrevisions":
             real.run("delete", "controllerrevision", *kept)
         crash.end(real, "db-0", 3)
         is_gone = step == ("CREATE", "jobs", "batch")
-        eventually(lambda: not uid(real, "job", "sync") if is_gone else len(real.held()) == 1, "it is stuck there")
+        eventually(lambda: not real.uid("job", "sync") if is_gone else len(real.held()) == 1, "it is stuck there")
         time.sleep(1)
-        assert uid(real, "job", "sync") == ("" if is_gone else first)
+        assert real.uid("job", "sync") == ("" if is_gone else first)
         killed.kill()
     assert real.status("shop")["operation"]["id"] == 1
     killed.start()
@@ -307,7 +298,7 @@ def test_a_lost_manifest_is_said(real: Kube) -> None:
     rest_for_one(real, once("Pod", "tool"))
     with refusing(real, "CREATE", "pods"):
         crash.end(real, "db-0", 3)
-        eventually(lambda: not uid(real, "pod", "tool"), "it is deleted")
+        eventually(lambda: not real.uid("pod", "tool"), "it is deleted")
         real.run("delete", "controllerrevision", "-l", "suptree.dev/child=tool")
     status = wait_condition(real, "shop", "Ready", "False", "ManifestMissing")
     assert "Pod tool" in next(it["message"] for it in status["conditions"] if it["type"] == "Ready")
@@ -322,7 +313,7 @@ def test_the_manifests_go_with_the_tree(real: Kube) -> None:
     (others,) = [it["metadata"]["name"] for it in real.list("controllerrevisions", "!suptree.dev/child")]
     said = real.run("delete", "controllerrevision", others, "--dry-run=server", "--as", USER, check=False).stderr
     assert "no ControllerRevision but those in which it keeps manifests" in said
-    before = uid(real, "job", "sync"), uid(real, "pod", "tool")
+    before = real.uid("job", "sync"), real.uid("pod", "tool")
     real.run("delete", "suptree", "shop")
     eventually(lambda: not revisions(real), "the garbage collector deletes the ControllerRevisions")
-    assert (uid(real, "job", "sync"), uid(real, "pod", "tool")) == before
+    assert (real.uid("job", "sync"), real.uid("pod", "tool")) == before

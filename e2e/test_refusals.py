@@ -1,7 +1,6 @@
 """What the API server refuses when a tree is applied, and what it accepts."""
 
 import pytest
-import yaml
 
 from e2e.lib.kube import Json
 from e2e.lib.target import Target
@@ -12,8 +11,12 @@ pytestmark = pytest.mark.usefixtures("operator")
 
 def answer(target: Target, manifest: Json) -> tuple[bool, str]:
     """Offer a manifest to the API server, for show; tell whether it was taken, and what was said."""
-    done = target.kube.run("create", "--dry-run=server", "-f", "-", given=yaml.safe_dump(manifest), check=False)
-    return done.returncode == 0, done.stdout + done.stderr
+    path = target.kube.path("supervisiontree")
+    try:
+        target.kube.api.ask("POST", path, manifest, dryRun="All", fieldValidation="Strict")
+    except AssertionError as refused:
+        return False, str(refused)
+    return True, ""
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)

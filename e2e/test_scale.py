@@ -89,7 +89,7 @@ def test_a_child_of_any_kind(fake: Kube, recorder: Recorder, granted: Target, au
         lambda: [fake.status("pages")["children"][0][it] for it in ("state", "desired")] == ["Up", 1],
         "the new scale is read",
     )
-    fake.run("delete", "pod", "one")
+    fake.delete("pod", "one")
     fake.apply(bare("two", fake.get("cache", "cache")))
     check.counted_once(wait_ready(fake, "pages"))
     crash.pretend(fake, "two")

@@ -50,7 +50,7 @@ def test_a_tree_never_touches_another_namespace(fake: Kube, other: Kube, audit_l
             it for it in writes(audit_log, "suptree/", start) if it["objectRef"].get("namespace") == other.namespace
         ]
         assert made == []
-        other.run("delete", "pod", "web-0")
+        other.delete("pod", "web-0")
         check.all_gone(theirs, their_pods, *APPS)
         wait_ready(other, "shop")
     check.none_held(other)

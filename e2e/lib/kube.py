@@ -80,6 +80,34 @@ class Kube:
         """Patch an object."""
         self.api.patch(self.path(kind, name, subresource), patch, type_)
 
+    def uid(self, kind: str, name: str) -> str:
+        """Return the UID of an object; empty when it is not there."""
+        return next((str(it["metadata"]["uid"]) for it in self.list(kind) if it["metadata"]["name"] == name), "")
+
+    def delete(self, kind: str, name: str, *, wait: bool = True) -> None:
+        """Delete an object, as `kubectl delete` does: wait until it is gone."""
+        uid = self.uid(kind, name)
+        assert uid, f"there is no {kind} {name} to delete"
+        self.api.ask(
+            "DELETE", self.path(kind, name), {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        )
+        if wait:
+            eventually(lambda: self.uid(kind, name) != uid, f"{kind} {name} is gone")
+
+    def wait_rolled_out(self, kind: str, name: str) -> None:
+        """Wait until a workload has as many pods as it is to have, all of its newest template and available."""
+
+        def so() -> bool:
+            found = self.get(kind, name)
+            status, counts = (
+                found.get("status", {}),
+                ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"),
+            )
+            is_seen = status.get("observedGeneration") == found["metadata"]["generation"]
+            return is_seen and all(status.get(it, 0) == found["spec"]["replicas"] for it in counts)
+
+        eventually(so, f"{kind} {name} is rolled out")
+
     def path(self, kind: str, name: str = "", subresource: str = "") -> str:
         """Return the path of this namespace's objects of a kind, or of one of them."""
         return self.api.resource(kind).path(self.namespace, name, subresource)
@@ -167,6 +195,19 @@ def wait_condition(kube: Kube, tree: str, type_: str, status: str, reason: str) 
     found = eventually(so, f"tree {tree}: {type_}={status}, {reason}")
     assert found is not None
     return found
+
+
+def wait_running(kube: Kube, app: str) -> str:
+    """Wait until a pod of an app runs, so that it can be entered; return its name."""
+
+    def so() -> str:
+        for pod in kube.pods(app):
+            containers = pod["status"].get("containerStatuses", [])
+            if containers and all("running" in it["state"] for it in containers):
+                return str(pod["metadata"]["name"])
+        return ""
+
+    return eventually(so, f"{app} runs")
 
 
 def wait_restarted(kube: Kube, pod: str, count: int) -> None:

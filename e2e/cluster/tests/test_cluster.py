@@ -1,10 +1,10 @@
 """A cluster that is not wanted any more leaves nothing, whatever ended it; one that is wanted costs nothing to ask for."""
 
-import contextlib
 import ipaddress
 import json
 import os
 import pathlib
+import secrets
 import select
 import signal
 import subprocess
@@ -27,9 +27,10 @@ from e2e.cluster import (
     pins,
     state,
 )
-from e2e.cluster.spec import Spec
+from e2e.lib.target import Target
 
 NAME = f"selftest-{os.getpid()}"
+OWN = f"own-{os.getpid()}"
 REPOSITORY = pathlib.Path(__file__).parents[3]
 
 
@@ -38,8 +39,8 @@ def _cli(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=1800)
 
 
-def _remains() -> dict[str, list[str]]:
-    folder = str(state.folder(NAME))
+def _remains(name: str = NAME) -> dict[str, list[str]]:
+    folder = str(state.folder(name))
     processes = []
     for cmdline in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -52,16 +53,14 @@ def _remains() -> dict[str, list[str]]:
     return {"processes": processes, "mounts": mounts}
 
 
-def _pod_interfaces() -> list[str]:
+def _pod_interfaces(cluster: Cluster) -> list[str]:
     """Give the routes to a cluster's pods, one an interface; other clusters of this machine have other subnets."""
-    with contextlib.suppress(FileNotFoundError):
-        subnet = ipaddress.IPv4Network(Spec.load(state.folder(NAME)).pod_subnet)
-        return [str(route) for route in state.routes() if route.subnet_of(subnet)]
-    return []
+    subnet = ipaddress.IPv4Network(cluster.spec.pod_subnet)
+    return [str(route) for route in state.routes() if route.subnet_of(subnet)]
 
 
-def _kubectl(cluster: Cluster, *arguments: str, given: str = "") -> str:
-    command = [str(cluster.kubectl), "--kubeconfig", str(cluster.kubeconfig), *arguments]
+def _kubectl(cluster: Cluster, *arguments: str, given: str = "", here: str = "default") -> str:
+    command = [str(cluster.kubectl), "--kubeconfig", str(cluster.kubeconfig), "--namespace", here, *arguments]
     return subprocess.run(command, input=given, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
@@ -88,12 +87,37 @@ def nothing_left() -> Iterator[None]:
     assert not state.folder(NAME).exists()
 
 
+@pytest.fixture(scope="module")
+def owned() -> Iterator[dict[str, Cluster]]:
+    """Keep a cluster of these tests' own, once there is one; what was started last is ended."""
+    found: dict[str, Cluster] = {}
+    yield found
+    for cluster in found.values():
+        cluster.close()
+    assert _remains(OWN) == {"processes": [], "mounts": []}
+
+
 @pytest.fixture
-def cluster(nothing_left: None) -> Iterator[Cluster]:
-    """Give a cluster of this test's own."""
-    assert nothing_left is None  # what checks, comes after what ends
-    with Cluster.start(NAME, fake_nodes=2) as started:
-        yield started
+def cluster(owned: dict[str, Cluster]) -> Cluster:
+    """Give a cluster that no other test needs, and that the tests before have not killed."""
+    if OWN in owned and state.keeper(state.folder(OWN)) is None:
+        owned.pop(OWN).close()
+    if OWN not in owned:
+        owned[OWN] = Cluster.start(OWN, fake_nodes=1)
+    return owned[OWN]
+
+
+@pytest.fixture
+def shared(target: Target) -> Iterator[tuple[Cluster, str]]:
+    """Give the cluster that all tests share, and a namespace of it."""
+    if target.cluster is None:
+        pytest.skip("it is about the local cluster: use CLUSTER=local")
+    here = target.kube.within(f"t-{secrets.token_hex(4)}")
+    here.create_namespace()
+    account = f"/api/v1/namespaces/{here.namespace}/serviceaccounts"
+    _until(lambda: here.api.objects(account)[0])
+    yield target.cluster, here.namespace
+    here.delete_namespace()
 
 
 @pytest.mark.usefixtures("nothing_left")
@@ -112,16 +136,6 @@ def test_up_twice_is_one_cluster_and_down_leaves_nothing() -> None:
     assert _remains() == {"processes": [], "mounts": []}
     with pytest.raises(ClusterError, match="start it with"):
         Cluster.attach(NAME)
-
-
-def test_a_killed_keeper_takes_everything_along(cluster: Cluster) -> None:
-    """Whoever kills the keeper has killed the cluster, containers too."""
-    if cluster.real_node:
-        _kubectl(cluster, "create", "-f", "-", given=_pod("sleeper", ["deaf"]))
-        _kubectl(cluster, "wait", "--for=condition=Ready", "pod/sleeper", "--timeout=60s")
-        assert len(_pod_interfaces()) == 1
-    os.kill(cluster.pid, signal.SIGKILL)
-    _until(lambda: _remains() == {"processes": [], "mounts": []} and not _pod_interfaces(), 10)
 
 
 @pytest.mark.usefixtures("nothing_left")
@@ -162,32 +176,34 @@ def test_a_component_that_ends_is_started_again(cluster: Cluster) -> None:
     )
 
 
-def test_pods_run_on_fake_nodes(cluster: Cluster) -> None:
+def test_pods_run_on_fake_nodes(shared: tuple[Cluster, str]) -> None:
     """A Deployment for the fake nodes is Ready in seconds, and its container has an identity as a real one has."""
+    cluster, here = shared
     spec = {
         "nodeSelector": FAKE_LABEL,
         "tolerations": [{"key": FAKE_TAINT["key"], "operator": "Exists"}],
         "containers": [{"name": "main", "image": "none"}],
     }
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}, "spec": spec}
-    _kubectl(cluster, "create", "-f", "-", given=json.dumps(pod))
-    _kubectl(cluster, "wait", "--for=condition=Ready", "pod/one", "--timeout=30s")
-    status = json.loads(_kubectl(cluster, "get", "pod", "one", "-o", "json"))
+    _kubectl(cluster, "create", "-f", "-", given=json.dumps(pod), here=here)
+    _kubectl(cluster, "wait", "--for=condition=Ready", "pod/one", "--timeout=30s", here=here)
+    status = json.loads(_kubectl(cluster, "get", "pod", "one", "-o", "json", here=here))
     assert status["status"]["containerStatuses"][0]["containerID"] == f"fake://{status['metadata']['uid']}/main"
-    created = [json.loads(line) for line in cluster.audit_log.read_text().splitlines()]
-    mine = [one for one in created if one["user"]["username"] == "admin" and one["objectRef"].get("resource") == "pods"]
+    written = [json.loads(line) for line in cluster.audit_log.read_text().splitlines() if here in line]
+    mine = [one for one in written if one["user"]["username"] == "admin" and one["objectRef"].get("resource") == "pods"]
     assert [one["verb"] for one in mine] == ["create"]
 
 
-def test_kwok_touches_no_pod_that_is_not_its_business(cluster: Cluster) -> None:
+def test_kwok_touches_no_pod_that_is_not_its_business(shared: tuple[Cluster, str]) -> None:
     """A late write of kwok's does not hit the next pod of the same name."""
+    cluster, here = shared
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "next"}}
     nowhere = {"nodeSelector": {"no": "such"}, "containers": [{"name": "main", "image": "none"}]}
-    _kubectl(cluster, "create", "-f", "-", given=json.dumps({**pod, "spec": nowhere}))
+    _kubectl(cluster, "create", "-f", "-", given=json.dumps({**pod, "spec": nowhere}), here=here)
     for verb, words in (("delete", "this pod is not being deleted"), ("patch", "this pod has no node yet")):
         change = ["--subresource=status", "--patch", '{"status": {"phase": "Running"}}'] if verb == "patch" else []
-        command = [str(cluster.kubectl), "--kubeconfig", str(cluster.spec.user("kwok")), verb, "pod", "next", *change]
-        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+        command = [str(cluster.kubectl), "--kubeconfig", str(cluster.spec.user("kwok")), "--namespace", here]
+        refused = subprocess.run([*command, verb, "pod", "next", *change], capture_output=True, text=True, check=False)
         assert words in refused.stderr
 
 
@@ -205,8 +221,9 @@ def test_a_component_that_does_not_start_is_named_with_what_it_said(monkeypatch:
     assert _remains() == {"processes": [], "mounts": []}
 
 
-def test_containers_run_on_the_real_node(cluster: Cluster) -> None:
+def test_containers_run_on_the_real_node(shared: tuple[Cluster, str]) -> None:
     """Containers run, print and are entered; the kernel kills a child that takes too much, and the shell ends well."""
+    cluster, here = shared
     if not cluster.real_node:
         pytest.skip(cluster.real_node_reason)
     for name, command in {
@@ -214,13 +231,15 @@ def test_containers_run_on_the_real_node(cluster: Cluster) -> None:
         "oom": ["child-oom"],
         "bad": ["exit-with", "3"],
     }.items():
-        _kubectl(cluster, "create", "-f", "-", given=_pod(name, command))
-    _kubectl(cluster, "wait", "--for=condition=Ready", "pod/quiet", "--timeout=60s")
-    assert _kubectl(cluster, "logs", "quiet") == "hello\n"
-    assert _kubectl(cluster, "exec", "quiet", "--", "cat", "/etc/hostname") == "quiet\n"
+        _kubectl(cluster, "create", "-f", "-", given=_pod(name, command), here=here)
+    _kubectl(cluster, "wait", "--for=condition=Ready", "pod/quiet", "--timeout=60s", here=here)
+    assert _kubectl(cluster, "logs", "quiet", here=here) == "hello\n"
+    assert _kubectl(cluster, "exec", "quiet", "--", "cat", "/etc/hostname", here=here) == "quiet\n"
 
     def ended(name: str) -> dict[str, object]:
-        statuses = json.loads(_kubectl(cluster, "get", "pod", name, "-o", "json"))["status"].get("containerStatuses")
+        statuses = json.loads(_kubectl(cluster, "get", "pod", name, "-o", "json", here=here))["status"].get(
+            "containerStatuses"
+        )
         terminated: dict[str, object] = statuses[0]["state"].get("terminated", {}) if statuses else {}
         return terminated
 
@@ -229,14 +248,23 @@ def test_containers_run_on_the_real_node(cluster: Cluster) -> None:
     assert ended("bad")["exitCode"] == 3
 
 
-def test_two_clusters_run_side_by_side(cluster: Cluster) -> None:
+def test_two_clusters_run_side_by_side(cluster: Cluster, shared: tuple[Cluster, str]) -> None:
     """A second cluster has ports, addresses and containers of its own."""
-    with Cluster.start(f"{NAME}-b", fake_nodes=1) as other:
-        assert set(vars(cluster.spec.ports).values()).isdisjoint(vars(other.spec.ports).values())
-        for one in (cluster, other):
-            if one.real_node:
-                _kubectl(one, "create", "-f", "-", given=_pod("same", ["polite"]))
-        for one in (cluster, other):
-            if one.real_node:
-                _kubectl(one, "wait", "--for=condition=Ready", "pod/same", "--timeout=60s")
-    assert len(cluster.components()) == (7 if cluster.real_node else 5)
+    first, here = shared
+    assert set(vars(cluster.spec.ports).values()).isdisjoint(vars(first.spec.ports).values())
+    if cluster.real_node:
+        for one, namespace in ((cluster, "default"), (first, here)):
+            _kubectl(one, "create", "-f", "-", given=_pod("same", ["polite"]), here=namespace)
+        for one, namespace in ((cluster, "default"), (first, here)):
+            _kubectl(one, "wait", "--for=condition=Ready", "pod/same", "--timeout=60s", here=namespace)
+    assert len(cluster.components()) == len(first.components()) == (7 if cluster.real_node else 5)
+
+
+def test_a_killed_keeper_takes_everything_along(cluster: Cluster) -> None:
+    """Whoever kills the keeper has killed the cluster, containers too."""
+    if cluster.real_node:
+        _kubectl(cluster, "create", "-f", "-", given=_pod("sleeper", ["deaf"]))
+        _kubectl(cluster, "wait", "--for=condition=Ready", "pod/sleeper", "--timeout=60s")
+        assert _pod_interfaces(cluster)
+    os.kill(cluster.pid, signal.SIGKILL)
+    _until(lambda: _remains(OWN) == {"processes": [], "mounts": []} and not _pod_interfaces(cluster), 10)
