@@ -56,6 +56,8 @@ def kube(target: Target, operator: Operator) -> Iterator[Kube]:
     here.create_namespace()
     yield here
     here.delete_namespace()
+    if target.fake_nodes:
+        here.drop_fake_pods()
 
 
 @pytest.fixture

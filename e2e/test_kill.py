@@ -197,8 +197,8 @@ def big(kube: Kube, ordering: str, each: int) -> None:
 
 @pytest.mark.parametrize("ordering", ["Parallel", "Ordered"])
 def test_killed_at_any_moment(fake: Kube, recorder: Recorder, killed: Operator, ordering: str) -> None:
-    """However long after the decision the operator is killed, each of 60 pods is replaced once and the restart is counted once."""
-    big(fake, ordering, 20)
+    """However long after the decision the operator is killed, each of 36 pods is replaced once and the restart is counted once."""
+    big(fake, ordering, 12)
     were_under_way = []
     with Recorder(fake, "supervisiontrees") as trees:
         for operation, delay in enumerate(MILLISECONDS[ordering], start=1):

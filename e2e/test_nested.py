@@ -1,4 +1,4 @@
-"""Trees of trees on real containers: a failure that one level cannot mend is handed up, and each level says the same."""
+"""Trees of trees: a failure that one level cannot mend is handed up, and each level says the same."""
 
 import time
 
@@ -24,13 +24,13 @@ def subtree(name: str, **fields: object) -> Json:
     return {"name": name, "targetRef": ref, **fields}
 
 
-def three_levels(kube: Kube, **inner: object) -> None:
+def three_levels(kube: Kube, *, real: bool = True, **inner: object) -> None:
     """Apply root [middle [inner [api, cache], side]], each allowed one restart, and wait until all are Ready."""
     kube.apply(
         tree("root", subtree("middle"), intensity=1),
         tree("middle", subtree("inner", **inner), deployment("side"), strategy="RestForOne", intensity=1),
         tree("inner", deployment("api"), deployment("cache"), intensity=1),
-        *(workload("Deployment", name) for name in APPS),
+        *(workload("Deployment", name, real=real) for name in APPS),
     )
     all_ready(kube)
 
@@ -46,13 +46,16 @@ def all_ready(kube: Kube) -> None:
         wait_ready(kube, name)
 
 
-def exhaust_inner(kube: Kube) -> None:
+def exhaust_inner(kube: Kube, *, real: bool = True) -> None:
     """Let api crash twice: once is mended by inner itself, the second time it gives up."""
-    restarts = kube.status("inner")["restarts"]
-    crash.end(kube, kube.pod("api"), 3)
+    restarts, crashes = kube.status("inner")["restarts"], crash.end if real else crash.pretend
+    api = kube.pod("api")
+    crashes(kube, api, 3)
     eventually(lambda: kube.status("inner")["restarts"] == restarts + 1, "inner restarts api itself")
+    if not real:
+        crash.recover(kube, api)
     wait_ready(kube, "inner")
-    crash.end(kube, kube.pod("api"), 3)
+    crashes(kube, api, 3)
 
 
 def wait_restarts(kube: Kube, name: str, count: int) -> None:
@@ -100,33 +103,33 @@ def test_a_tree_that_gives_up_is_restarted_by_its_parent(real: Kube, recorder: R
     assert real.status("root")["history"] == []
 
 
-def test_a_failure_climbs_to_a_root_that_parks(real: Kube) -> None:
+def test_a_failure_climbs_to_a_root_that_parks(fake: Kube) -> None:
     """Each level spends its budget in turn; when the root parks, every level's status and Events name the path to the failure."""
-    three_levels(real)
+    three_levels(fake, real=False)
     for tree_, restarts in (("middle", 1), ("root", 1), ("middle", 2)):
-        exhaust_inner(real)
-        wait_restarts(real, tree_, restarts)
-    assert used(real) == [1, 1, 0], "middle's window was emptied when root restarted it"
-    exhaust_inner(real)
-    wait_condition(real, "root", "Stalled", "True", "Parked")
-    eventually(lambda: is_held(real, *APPS), "everything below is held")
+        exhaust_inner(fake, real=False)
+        wait_restarts(fake, tree_, restarts)
+    assert used(fake) == [1, 1, 0], "middle's window was emptied when root restarted it"
+    exhaust_inner(fake, real=False)
+    wait_condition(fake, "root", "Stalled", "True", "Parked")
+    eventually(lambda: is_held(fake, *APPS), "everything below is held")
     for name, reason, path, origin in (
         ("root", "Parked", "middle", "inner/api"),
         ("middle", "ShutDown", "inner", "api"),
         ("inner", "ShutDown", "api", None),
     ):
-        entry = real.status(name)["history"][0]
+        entry = fake.status(name)["history"][0]
         assert (entry["child"], entry.get("origin"), entry["outcome"]) == (path, origin, "Exhausted")
         assert (entry.get("originCause", entry["cause"]), entry["exitCode"]) == ("Crash", 3)
-        assert real.condition(name, "Stalled")["reason"] == real.condition(name, "Ready")["reason"] == reason
-        said = message(real, name)
+        assert fake.condition(name, "Stalled")["reason"] == fake.condition(name, "Ready")["reason"] == reason
+        said = message(fake, name)
         assert said.startswith(PATHS[name])
-        assert message(real, name, "Stalled") == said
-        eventually(lambda: said in told(real, name, reason), f"an Event of {name} says the same")  # noqa: B023
-    assert len(told(real, "root", "Parked")) == 1
-    real.reset("root")
-    all_ready(real)
-    assert used(real) == [0, 0, 0]
+        assert message(fake, name, "Stalled") == said
+        eventually(lambda: said in told(fake, name, reason), f"an Event of {name} says the same")  # noqa: B023
+    assert len(told(fake, "root", "Parked")) == 1
+    fake.reset("root")
+    all_ready(fake)
+    assert used(fake) == [0, 0, 0]
 
 
 def told(kube: Kube, name: str, reason: str) -> list[str]:
@@ -150,25 +153,25 @@ def test_a_transient_tree_that_gave_up_is_not_restarted(real: Kube) -> None:
     all_ready(real)
 
 
-def test_an_escalation_survives_the_operator(real: Kube, recorder: Recorder, operator: Operator) -> None:
+def test_an_escalation_survives_the_operator(fake: Kube, recorder: Recorder, operator: Operator) -> None:
     """Killed at each step of an escalation, the operator finishes the same one: no pod is replaced twice, and none stays held."""
-    three_levels(real)
+    three_levels(fake, real=False)
     before = check.census(recorder, *APPS)
-    exhaust_inner(real)
+    exhaust_inner(fake, real=False)
     for step, hope in (
-        (lambda: real.status("inner").get("ending"), "inner gives up"),
-        (lambda: real.status("middle")["restarts"] == 1, "middle restarts inner"),
-        (lambda: real.status("inner").get("incarnation") == 1, "inner starts again"),
+        (lambda: fake.status("inner").get("ending"), "inner gives up"),
+        (lambda: fake.status("middle")["restarts"] == 1, "middle restarts inner"),
+        (lambda: fake.status("inner").get("incarnation") == 1, "inner starts again"),
     ):
         eventually(step, hope)
         operator.kill()
         operator.start()
-    all_ready(real)
+    all_ready(fake)
     check.replaced_once(recorder, before)
-    check.none_held(real)
-    check.counted_once(real.status("middle"))
-    assert [real.status(name)["restarts"] for name in LEVELS] == [0, 1, 1]
-    assert used(real) == [0, 1, 0]
+    check.none_held(fake)
+    check.counted_once(fake.status("middle"))
+    assert [fake.status(name)["restarts"] for name in LEVELS] == [0, 1, 1]
+    assert used(fake) == [0, 1, 0]
 
 
 def test_a_tree_that_was_stopped_starts_again_without_its_parent(real: Kube) -> None:

@@ -13,12 +13,12 @@ from e2e.lib.workloads import child, tree, workload
 
 
 def shop(kube: Kube, **spec: object) -> None:
-    """Apply a tree of two Deployments, db and web, that are restarted together, and wait until they are Ready."""
+    """Apply a tree of two Deployments on fake nodes, db and web, that are restarted together, and wait until they are Ready."""
     children = [child("Deployment", name, shutdownSeconds=1) for name in ("db", "web")]
     kube.apply(
         tree("shop", *children, **{"strategy": "OneForAll", **spec}),
-        workload("Deployment", "db"),
-        workload("Deployment", "web"),
+        workload("Deployment", "db", real=False),
+        workload("Deployment", "web", real=False),
     )
     wait_ready(kube, "shop")
 
@@ -38,19 +38,19 @@ def first_time(recorder: Recorder, what: str, after: int) -> float:
     return min(it.time for it in recorder.changes[after:] if WHAT[what](it))
 
 
-def test_hold_stops_all_until_a_reset(real: Kube, recorder: Recorder) -> None:
+def test_hold_stops_all_until_a_reset(fake: Kube, recorder: Recorder) -> None:
     """With onExhausted Hold the children are stopped last to first and held, and a reset starts them first to last."""
-    shop(real, intensity=0, onExhausted="Hold")
+    shop(fake, intensity=0, onExhausted="Hold")
     before = check.census(recorder, "db", "web")
-    crash.end(real, real.pod("db"), 3)
-    wait_condition(real, "shop", "Stalled", "True", "Held")
-    eventually(lambda: len(real.held()) == 2 and states(real) == ["Held", "Held"], "both are held")
+    crash.pretend(fake, fake.pod("db"))
+    wait_condition(fake, "shop", "Stalled", "True", "Held")
+    eventually(lambda: len(fake.held()) == 2 and states(fake) == ["Held", "Held"], "both are held")
     assert recorder.last("web", "gone") < recorder.first("db", "deleting"), recorder.story()
-    status = real.status("shop")
+    status = fake.status("shop")
     assert (status["restarts"], status["history"][0]["outcome"]) == (0, "Exhausted")
     assert "nextAttemptTime" not in status, "only a person lets it go on"
-    real.reset("shop")
-    status = wait_ready(real, "shop")
+    fake.reset("shop")
+    status = wait_ready(fake, "shop")
     check.replaced_once(recorder, before)
     at = recorder.last("db", "gone")
     assert recorder.first("db", "ready", after=at) < recorder.first("web", "released", after=at), recorder.story()
@@ -58,35 +58,37 @@ def test_hold_stops_all_until_a_reset(real: Kube, recorder: Recorder) -> None:
     assert (status["history"][0]["rule"], status["history"][0]["counted"]) == ("Reset", False)
 
 
-def test_a_child_that_is_taken_out_of_the_list_is_let_go(real: Kube) -> None:
+def test_a_child_that_is_taken_out_of_the_list_is_let_go(fake: Kube) -> None:
     """A pod that a tree holds is released when its child is no longer one of the tree's: no pod stays held for ever."""
-    shop(real, intensity=0, onExhausted="Hold")
-    crash.end(real, real.pod("db"), 3)
-    eventually(lambda: states(real) == ["Held", "Held"], "both are held")
-    real.apply(tree("shop", child("Deployment", "db", shutdownSeconds=1), strategy="OneForAll"))
-    wait_ready(real, "shop")
-    eventually(lambda: real.held() == [], "web is let go")
+    shop(fake, intensity=0, onExhausted="Hold")
+    crash.pretend(fake, fake.pod("db"))
+    eventually(lambda: states(fake) == ["Held", "Held"], "both are held")
+    fake.apply(tree("shop", child("Deployment", "db", shutdownSeconds=1), strategy="OneForAll"))
+    wait_ready(fake, "shop")
+    eventually(lambda: fake.held() == [], "web is let go")
 
 
 @pytest.mark.parametrize("way", ["Park", "Hold"])
 def test_a_retry_comes_by_itself_when_it_was_announced(
-    real: Kube, recorder: Recorder, operator: Operator, way: str
+    fake: Kube, recorder: Recorder, operator: Operator, way: str
 ) -> None:
     """After retryAfterSeconds a tree tries once more with an empty window; an operator that was killed meanwhile keeps to the time."""
-    shop(real, intensity=0, onExhausted=way, retryAfterSeconds=8)
+    shop(fake, intensity=0, onExhausted=way, retryAfterSeconds=8)
     recorder.catch_up()
-    at = len(recorder.changes)
-    crash.end(real, real.pod("db"), 3)
-    wait_condition(real, "shop", "Stalled", "True", "Held" if way == "Hold" else "Parked")
+    at, db = len(recorder.changes), fake.pod("db")
+    crash.pretend(fake, db)
+    wait_condition(fake, "shop", "Stalled", "True", "Held" if way == "Hold" else "Parked")
     if way == "Hold":
-        eventually(lambda: states(real) == ["Held", "Held"], "both are held")
-    status = real.status("shop")
+        eventually(lambda: states(fake) == ["Held", "Held"], "both are held")
+    else:
+        crash.recover(fake, db)
+    status = fake.status("shop")
     announced = status["nextAttemptTime"]
     assert seconds(announced) == pytest.approx(seconds(status["exhausted"]["time"]) + 8, abs=1e-3)
-    restart(real, operator, announced)
-    eventually(lambda: "exhausted" not in real.status("shop"), "it tries once more")
-    status = wait_ready(real, "shop")
-    assert seconds(real.condition("shop", "Stalled")["lastTransitionTime"]) >= int(seconds(announced))
+    restart(fake, operator, announced)
+    eventually(lambda: "exhausted" not in fake.status("shop"), "it tries once more")
+    status = wait_ready(fake, "shop")
+    assert seconds(fake.condition("shop", "Stalled")["lastTransitionTime"]) >= int(seconds(announced))
     assert (status["budget"]["used"], status["restarts"]) == (0, 0)
     assert "nextAttemptTime" not in status
     recorder.catch_up()
@@ -105,26 +107,26 @@ def restart(kube: Kube, operator: Operator, announced: str) -> None:
     assert now == announced or time.time() >= seconds(announced)
 
 
-def test_the_backoff_is_kept_by_a_new_operator(real: Kube, recorder: Recorder, operator: Operator) -> None:
+def test_the_backoff_is_kept_by_a_new_operator(fake: Kube, recorder: Recorder, operator: Operator) -> None:
     """While a tree backs off, nextAttemptTime says until when, and an operator that was killed meanwhile shortens nothing."""
-    shop(real, backoff={"initialSeconds": 8, "factor": 1, "maxSeconds": 8, "jitterPercent": 0})
-    crash.end(real, real.pod("db"), 3)
-    eventually(lambda: real.status("shop")["restarts"] == 1, "the first restart is immediate")
-    assert real.status("shop")["operation"]["stage"] != "Waiting"
-    wait_ready(real, "shop")
+    shop(fake, backoff={"initialSeconds": 8, "factor": 1, "maxSeconds": 8, "jitterPercent": 0})
+    crash.pretend(fake, fake.pod("db"))
+    eventually(lambda: fake.status("shop")["restarts"] == 1, "the first restart is immediate")
+    assert fake.status("shop")["operation"]["stage"] != "Waiting"
+    wait_ready(fake, "shop")
     before = check.census(recorder, "db", "web")
-    crash.end(real, real.pod("db"), 3)
-    status = wait_condition(real, "shop", "Reconciling", "True", "Waiting")
+    crash.pretend(fake, fake.pod("db"))
+    status = wait_condition(fake, "shop", "Reconciling", "True", "Waiting")
     announced = status["nextAttemptTime"]
     assert status["operation"]["stage"] == "Waiting"
     assert seconds(announced) == pytest.approx(seconds(status["history"][0]["time"]) + 8, abs=1e-3)
-    assert f"backing off until {announced}" in real.condition("shop", "Reconciling")["message"]
+    assert f"backing off until {announced}" in fake.condition("shop", "Reconciling")["message"]
     at = len(recorder.changes)
-    restart(real, operator, announced)
-    eventually(lambda: real.status("shop")["history"][0]["outcome"] == "Restarted", "the restart is carried out")
+    restart(fake, operator, announced)
+    eventually(lambda: fake.status("shop")["history"][0]["outcome"] == "Restarted", "the restart is carried out")
     check.replaced_once(recorder, before)
     assert first_time(recorder, "deleting", at) >= seconds(announced), recorder.story()
-    status = wait_ready(real, "shop")
+    status = wait_ready(fake, "shop")
     assert (status["restarts"], status["budget"]["used"]) == (2, 2)
     assert "nextAttemptTime" not in status
 

@@ -103,7 +103,8 @@ class Operator:
             command = [sys.executable, "-m", "suptree", "--health-port", "0", *self.args]
             if self.tether is not None:
                 command = [sys.executable, "-m", "e2e.lib.tether", str(self.tether), *command]
-            env = {**os.environ, "KUBECONFIG": str(self.config)}
+            # It knows its API server's authority; to read all those of the world takes a tenth of its start.
+            env = {**os.environ, "KUBECONFIG": str(self.config), "SSL_CERT_FILE": os.devnull}
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, env=env, cwd=ROOT, start_new_session=self.tether is not None
             )
