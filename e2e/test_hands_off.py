@@ -44,17 +44,17 @@ def test_a_suspended_tree_is_left_alone_and_nothing_is_replayed(real: Kube, reco
     check.replaced_once(recorder, before)
 
 
-def test_suspending_in_the_middle_of_a_restart_lets_every_pod_go(real: Kube, recorder: Recorder) -> None:
+def test_suspending_in_the_middle_of_a_restart_lets_every_pod_go(fake: Kube, recorder: Recorder) -> None:
     """Suspending a tree ends its restart where it is: what was held starts, and the restart is not taken up again on resume."""
-    middle_of_a_restart(real, recorder)
-    real.patch("suptree", "shop", {"spec": {"suspend": True}})
-    wait_condition(real, "shop", "Ready", "False", "Suspended")
-    all_started(real)
-    assert real.status("shop")["history"][0]["outcome"] == "Superseded"
-    assert "operation" not in real.status("shop")
+    middle_of_a_restart(fake, recorder)
+    fake.patch("suptree", "shop", {"spec": {"suspend": True}})
+    wait_condition(fake, "shop", "Ready", "False", "Suspended")
+    all_started(fake)
+    assert fake.status("shop")["history"][0]["outcome"] == "Superseded"
+    assert "operation" not in fake.status("shop")
     before = check.census(recorder, "db", "web", "worker")
-    real.patch("suptree", "shop", {"spec": {"suspend": False}})
-    status = wait_condition(real, "shop", "Ready", "True", "AllChildrenUp")
+    fake.patch("suptree", "shop", {"spec": {"suspend": False}})
+    status = wait_condition(fake, "shop", "Ready", "True", "AllChildrenUp")
     assert (status["restarts"], len(status["history"])) == (1, 1)
     check.untouched(recorder, before)
 
@@ -107,6 +107,8 @@ def test_a_job_is_refused_by_name_when_jobs_may_not_be_created(real: Kube, recor
 
 def middle_of_a_restart(kube: Kube, recorder: Recorder) -> None:
     """Leave a tree of three in the middle of a restart: db takes its time to stop, web and worker are held."""
+    deaf = workload("StatefulSet", "db", real=False)
+    deaf["spec"]["template"]["metadata"]["annotations"] = {"suptree.dev/deaf": ""}
     kube.apply(
         tree(
             "shop",
@@ -115,13 +117,13 @@ def middle_of_a_restart(kube: Kube, recorder: Recorder) -> None:
             child("Deployment", "worker"),
             strategy="OneForAll",
         ),
-        workload("StatefulSet", "db", script="exec deaf"),
-        workload("Deployment", "web", 2),
-        workload("Deployment", "worker"),
+        deaf,
+        workload("Deployment", "web", 2, real=False),
+        workload("Deployment", "worker", real=False),
     )
     wait_ready(kube, "shop")
     assert kube.tree("shop")["metadata"].get("finalizers", []) == []
-    crash.end(kube, kube.pod("worker"), 3)
+    crash.pretend(kube, kube.pod("worker"), 3)
     eventually(lambda: any(WHAT["deleting"](it) for it in recorder.changes if it.app == "db"), "db is being stopped")
     eventually(lambda: len(kube.held()) == 3, "web and worker are held")
     assert kube.tree("shop")["metadata"].get("finalizers", []) == []
@@ -137,17 +139,17 @@ def all_started(kube: Kube) -> None:
 
 @pytest.mark.parametrize("cascade", ["background", "foreground"])
 def test_deleting_a_tree_in_the_middle_of_a_restart_lets_every_pod_go(
-    real: Kube, recorder: Recorder, cascade: str
+    fake: Kube, recorder: Recorder, cascade: str
 ) -> None:
     """A tree can be deleted at any time, at once: it has no finalizer, and every pod that it held starts."""
-    middle_of_a_restart(real, recorder)
-    real.run("delete", "suptree", "shop", f"--cascade={cascade}", "--wait=true", "--timeout=60s")
-    all_started(real)
+    middle_of_a_restart(fake, recorder)
+    fake.run("delete", "suptree", "shop", f"--cascade={cascade}", "--wait=true", "--timeout=60s")
+    all_started(fake)
     recorder.catch_up()
     deleted = recorder.deleted()
-    eventually(lambda: not real.run("get", "configmap", "suptree-index", check=False).stdout, "its index is gone")
-    real.delete("pod", real.pod("worker"))
-    all_started(real)
+    eventually(lambda: not fake.run("get", "configmap", "suptree-index", check=False).stdout, "its index is gone")
+    fake.delete("pod", fake.pod("worker"))
+    all_started(fake)
     recorder.catch_up()
     assert len(recorder.deleted()) == len(deleted) + 1
 
@@ -179,33 +181,33 @@ def test_parallel_deletes_all_at_once_and_holds_nothing(real: Kube, recorder: Re
     assert real.condition("shop", "OrderEnforced")["reason"] == "NotOrdered"
 
 
-def test_of_two_trees_the_older_keeps_a_child_and_the_younger_takes_over(real: Kube, recorder: Recorder) -> None:
+def test_of_two_trees_the_older_keeps_a_child_and_the_younger_takes_over(fake: Kube, recorder: Recorder) -> None:
     """A child that two trees name belongs to the older one; the younger says so, acts on nothing, and takes over when the older goes."""
-    real.apply(
-        workload("Deployment", "web"),
-        workload("Deployment", "blog"),
-        workload("Deployment", "api"),
+    fake.apply(
+        workload("Deployment", "web", real=False),
+        workload("Deployment", "blog", real=False),
+        workload("Deployment", "api", real=False),
         tree("a-older", child("Deployment", "web"), child("Deployment", "blog"), strategy="OneForAll"),
     )
-    check.cost_nothing(wait_ready(real, "a-older"))
+    check.cost_nothing(wait_ready(fake, "a-older"))
     eventually(
-        lambda: real.tree("a-older")["metadata"]["creationTimestamp"] < server_time(real), "the next one is younger"
+        lambda: fake.tree("a-older")["metadata"]["creationTimestamp"] < server_time(fake), "the next one is younger"
     )
-    real.apply(tree("b-younger", child("Deployment", "web"), child("Deployment", "api"), strategy="OneForAll"))
-    status = wait_condition(real, "b-younger", "ResolvedRefs", "False", "ClaimedByOtherTree")
+    fake.apply(tree("b-younger", child("Deployment", "web"), child("Deployment", "api"), strategy="OneForAll"))
+    status = wait_condition(fake, "b-younger", "ResolvedRefs", "False", "ClaimedByOtherTree")
     assert "a-older" in next(it["message"] for it in status["conditions"] if it["type"] == "ResolvedRefs")
     before = check.census(recorder, "web", "blog", "api")
-    crash.end(real, real.pod("web"), 3)
-    check.counted_once(wait_history(real, "a-older", 1))
+    crash.pretend(fake, fake.pod("web"), 3)
+    check.counted_once(wait_history(fake, "a-older", 1))
     check.replaced_once(recorder, before, "web", "blog")
     check.untouched(recorder, before, "api")
-    check.cost_nothing(real.status("b-younger"))
+    check.cost_nothing(fake.status("b-younger"))
 
-    real.run("delete", "suptree", "a-older")
-    check.cost_nothing(wait_ready(real, "b-younger"))
+    fake.run("delete", "suptree", "a-older")
+    check.cost_nothing(wait_ready(fake, "b-younger"))
     before = check.census(recorder, "web", "blog", "api")
-    crash.end(real, real.pod("web"), 3)
-    check.counted_once(wait_history(real, "b-younger", 1))
+    crash.pretend(fake, fake.pod("web"), 3)
+    check.counted_once(wait_history(fake, "b-younger", 1))
     check.replaced_once(recorder, before, "web", "api")
     check.untouched(recorder, before, "blog")
 
@@ -216,27 +218,27 @@ def server_time(kube: Kube) -> str:
     return made.stdout
 
 
-def test_a_child_may_come_later_than_its_tree(real: Kube, recorder: Recorder) -> None:
+def test_a_child_may_come_later_than_its_tree(fake: Kube, recorder: Recorder) -> None:
     """A child that is not there yet, or is deleted and made anew, is a condition and never a failure."""
-    real.apply(
+    fake.apply(
         tree("shop", child("Deployment", "db"), child("Deployment", "web"), strategy="OneForAll"),
-        workload("Deployment", "web"),
+        workload("Deployment", "web", real=False),
     )
-    status = wait_condition(real, "shop", "ResolvedRefs", "False", "ChildMissing")
+    status = wait_condition(fake, "shop", "ResolvedRefs", "False", "ChildMissing")
     assert status["children"][0]["state"] == "Missing"
-    real.wait_rolled_out("deployment", "web")
+    fake.wait_rolled_out("deployment", "web")
     before = check.census(recorder, "web")
-    real.apply(workload("Deployment", "db"))
-    check.cost_nothing(wait_ready(real, "shop"))
+    fake.apply(workload("Deployment", "db", real=False))
+    check.cost_nothing(wait_ready(fake, "shop"))
 
-    real.run("delete", "deployment", "db")
-    wait_condition(real, "shop", "ResolvedRefs", "False", "ChildMissing")
-    real.apply(workload("Deployment", "db"))
-    check.cost_nothing(wait_condition(real, "shop", "Ready", "True", "AllChildrenUp"))
+    fake.run("delete", "deployment", "db")
+    wait_condition(fake, "shop", "ResolvedRefs", "False", "ChildMissing")
+    fake.apply(workload("Deployment", "db", real=False))
+    check.cost_nothing(wait_condition(fake, "shop", "Ready", "True", "AllChildrenUp"))
     check.untouched(recorder, before)
     before = check.census(recorder, "db", "web")
-    crash.end(real, real.pod("db"), 3)
-    check.counted_once(wait_history(real, "shop", 1))
+    crash.pretend(fake, fake.pod("db"), 3)
+    check.counted_once(wait_history(fake, "shop", 1))
     check.replaced_once(recorder, before)
 
 

@@ -1,4 +1,4 @@
-"""Jobs and bare Pods as children, on a real Job controller and a real kubelet, with the rights that recreate.enabled gives."""
+"""Jobs and bare Pods as children, on a real Job controller and, where containers do something, a real kubelet, with the rights that recreate.enabled gives."""
 
 import time
 from collections.abc import Iterator
@@ -33,9 +33,9 @@ def killed(operator: Operator) -> Iterator[Operator]:
         operator.start()
 
 
-def job(name: str, script: str = ENDS_WHEN_TOLD, **spec: Any) -> Json:  # noqa: ANN401 - fields of any type
+def job(name: str, *, real: bool = True, **spec: Any) -> Json:  # noqa: ANN401 - fields of any type
     """Return a Job that does not retry."""
-    template = pod_template(name, real=True, script=script)
+    template = pod_template(name, real=real, script=ENDS_WHEN_TOLD)
     template["spec"]["restartPolicy"] = "Never"
     return {
         "apiVersion": "batch/v1",
@@ -45,10 +45,10 @@ def job(name: str, script: str = ENDS_WHEN_TOLD, **spec: Any) -> Json:  # noqa: 
     }
 
 
-def bare_pod(name: str, script: str = ENDS_WHEN_TOLD, policy: str = "Never") -> Json:
+def bare_pod(name: str, script: str = ENDS_WHEN_TOLD, *, real: bool = True) -> Json:
     """Return a bare Pod."""
-    template = pod_template(name, real=True, script=script)
-    template["spec"]["restartPolicy"] = policy
+    template = pod_template(name, real=real, script=script)
+    template["spec"]["restartPolicy"] = "Never"
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -85,14 +85,17 @@ def revisions(kube: Kube) -> list[str]:
     ]
 
 
-def rest_for_one(kube: Kube, *children: Json, **spec: Any) -> None:  # noqa: ANN401 - fields of any type
+def rest_for_one(kube: Kube, *children: Json, real: bool = True) -> None:
     """Apply a tree of a database, these children, and a web server; wait until the last is up."""
-    objects = [bare_pod(it["name"]) if it["targetRef"]["kind"] == "Pod" else job(it["name"]) for it in children]
+    objects = [
+        bare_pod(it["name"], real=real) if it["targetRef"]["kind"] == "Pod" else job(it["name"], real=real)
+        for it in children
+    ]
     kube.apply(
-        tree("shop", child("StatefulSet", "db"), *children, child("Deployment", "web"), strategy="RestForOne", **spec),
-        workload("StatefulSet", "db"),
+        tree("shop", child("StatefulSet", "db"), *children, child("Deployment", "web"), strategy="RestForOne"),
+        workload("StatefulSet", "db", real=real),
         *objects,
-        workload("Deployment", "web"),
+        workload("Deployment", "web", real=real),
     )
     eventually(lambda: states(kube).get("web") == "Up", "web is up")
     eventually(lambda: set(revisions(kube)) == {it["name"] for it in children}, "the manifests are kept")
@@ -147,26 +150,26 @@ def change_again_and_again(kube: Kube, name: str) -> None:
 
 
 @pytest.mark.parametrize("after", ["Keep", "Rerun"])
-def test_c35_a_finished_job_in_a_group_restart(real: Kube, recorder: Recorder, killed: Operator, after: str) -> None:
+def test_c35_a_finished_job_in_a_group_restart(fake: Kube, recorder: Recorder, killed: Operator, after: str) -> None:
     """C26, C35: removed by its TTL a migration stays Completed, also for a new operator, and is run again only if it says so."""
-    rest_for_one(real, once("Job", "migrate", restart="Transient", afterCompletion=after))
-    real.patch("job", "migrate", {"spec": {"ttlSecondsAfterFinished": 1}})
-    ends(real, "migrate")
-    wait_states(real, db="Up", migrate="Completed", web="Up")
-    eventually(lambda: not real.uid("job", "migrate"), "the TTL controller removes the Job")
+    rest_for_one(fake, once("Job", "migrate", restart="Transient", afterCompletion=after), real=False)
+    fake.patch("job", "migrate", {"spec": {"ttlSecondsAfterFinished": 1}})
+    crash.finish(fake, wait_running(fake, "migrate"))
+    wait_states(fake, db="Up", migrate="Completed", web="Up")
+    eventually(lambda: not fake.uid("job", "migrate"), "the TTL controller removes the Job")
     killed.kill()
     killed.start()
-    check.cost_nothing(wait_ready(real, "shop"))
-    assert states(real) == {"db": "Up", "migrate": "Completed", "web": "Up"}
+    check.cost_nothing(wait_ready(fake, "shop"))
+    assert states(fake) == {"db": "Up", "migrate": "Completed", "web": "Up"}
     before = check.census(recorder, "db", "web")
-    crash.end(real, "db-0", 3)
+    crash.pretend(fake, "db-0")
     if after == "Rerun":
-        ends(real, "migrate")
-    entry = check.counted_once(wait_history(real, "shop", 1))
+        crash.finish(fake, wait_running(fake, "migrate"))
+    entry = check.counted_once(wait_history(fake, "shop", 1))
     assert entry["slice"] == (["db", "web"] if after == "Keep" else ["db", "migrate", "web"])
     check.replaced_once(recorder, before)
     assert len(recorder.uids("migrate")) == (1 if after == "Keep" else 2)
-    wait_states(real, db="Up", migrate="Completed", web="Up")
+    wait_states(fake, db="Up", migrate="Completed", web="Up")
 
 
 def test_c16_a_suspended_job_is_no_failure(real: Kube, recorder: Recorder) -> None:
@@ -270,50 +273,50 @@ STEPS = [
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_killed_between_two_steps(real: Kube, recorder: Recorder, killed: Operator, step: tuple[str, str, str]) -> None:
+def test_killed_between_two_steps(fake: Kube, recorder: Recorder, killed: Operator, step: tuple[str, str, str]) -> None:
     """Killed before any of its steps the operator ends the same restart: the Job is deleted once and created once, for one count."""
-    rest_for_one(real, once("Job", "sync"))
-    before, first = check.census(recorder, "db", "sync", "web"), real.uid("job", "sync")
-    kept = {it["metadata"]["name"]: it["data"] for it in real.list("controllerrevisions", "suptree.dev/child=sync")}
-    with refusing(real, *step):
+    rest_for_one(fake, once("Job", "sync"), real=False)
+    before, first = check.census(recorder, "db", "sync", "web"), fake.uid("job", "sync")
+    kept = {it["metadata"]["name"]: it["data"] for it in fake.list("controllerrevisions", "suptree.dev/child=sync")}
+    with refusing(fake, *step):
         if step[1] == "controllerrevisions":
-            real.run("delete", "controllerrevision", *kept)
-        crash.end(real, "db-0", 3)
+            fake.run("delete", "controllerrevision", *kept)
+        crash.pretend(fake, "db-0")
         is_gone = step == ("CREATE", "jobs", "batch")
-        eventually(lambda: not real.uid("job", "sync") if is_gone else len(real.held()) == 1, "it is stuck there")
+        eventually(lambda: not fake.uid("job", "sync") if is_gone else len(fake.held()) == 1, "it is stuck there")
         time.sleep(1)
-        assert real.uid("job", "sync") == ("" if is_gone else first)
+        assert fake.uid("job", "sync") == ("" if is_gone else first)
         killed.kill()
-    assert real.status("shop")["operation"]["id"] == 1
+    assert fake.status("shop")["operation"]["id"] == 1
     killed.start()
-    entry = check.counted_once(wait_history(real, "shop", 1))
+    entry = check.counted_once(wait_history(fake, "shop", 1))
     assert entry["slice"] == ["db", "sync", "web"]
     check.replaced_once(recorder, before)
-    check.none_held(real)
-    assert revisions(real) == ["sync"]
+    check.none_held(fake)
+    assert revisions(fake) == ["sync"]
 
 
-def test_a_lost_manifest_is_said(real: Kube) -> None:
+def test_a_lost_manifest_is_said(fake: Kube) -> None:
     """When somebody deletes the kept manifest in the middle, the conditions say what to apply; applied, the restart goes on."""
-    rest_for_one(real, once("Pod", "tool"))
-    with refusing(real, "CREATE", "pods"):
-        crash.end(real, "db-0", 3)
-        eventually(lambda: not real.uid("pod", "tool"), "it is deleted")
-        real.run("delete", "controllerrevision", "-l", "suptree.dev/child=tool")
-    status = wait_condition(real, "shop", "Ready", "False", "ManifestMissing")
+    rest_for_one(fake, once("Pod", "tool"), real=False)
+    with refusing(fake, "CREATE", "pods"):
+        crash.pretend(fake, "db-0")
+        eventually(lambda: not fake.uid("pod", "tool"), "it is deleted")
+        fake.run("delete", "controllerrevision", "-l", "suptree.dev/child=tool")
+    status = wait_condition(fake, "shop", "Ready", "False", "ManifestMissing")
     assert "Pod tool" in next(it["message"] for it in status["conditions"] if it["type"] == "Ready")
-    real.apply(bare_pod("tool"))
-    check.counted_once(wait_history(real, "shop", 1))
-    wait_states(real, db="Up", tool="Up", web="Up")
+    fake.apply(bare_pod("tool", real=False))
+    check.counted_once(wait_history(fake, "shop", 1))
+    wait_states(fake, db="Up", tool="Up", web="Up")
 
 
-def test_the_manifests_go_with_the_tree(real: Kube) -> None:
+def test_the_manifests_go_with_the_tree(fake: Kube) -> None:
     """Deleting a tree leaves its Jobs and Pods alone, and takes the kept manifests with it; the revisions of others are not the operator's to delete."""
-    rest_for_one(real, once("Job", "sync"), once("Pod", "tool"))
-    (others,) = [it["metadata"]["name"] for it in real.list("controllerrevisions", "!suptree.dev/child")]
-    said = real.run("delete", "controllerrevision", others, "--dry-run=server", "--as", USER, check=False).stderr
+    rest_for_one(fake, once("Job", "sync"), once("Pod", "tool"), real=False)
+    (others,) = [it["metadata"]["name"] for it in fake.list("controllerrevisions", "!suptree.dev/child")]
+    said = fake.run("delete", "controllerrevision", others, "--dry-run=server", "--as", USER, check=False).stderr
     assert "no ControllerRevision but those in which it keeps manifests" in said
-    before = real.uid("job", "sync"), real.uid("pod", "tool")
-    real.run("delete", "suptree", "shop")
-    eventually(lambda: not revisions(real), "the garbage collector deletes the ControllerRevisions")
-    assert (real.uid("job", "sync"), real.uid("pod", "tool")) == before
+    before = fake.uid("job", "sync"), fake.uid("pod", "tool")
+    fake.run("delete", "suptree", "shop")
+    eventually(lambda: not revisions(fake), "the garbage collector deletes the ControllerRevisions")
+    assert (fake.uid("job", "sync"), fake.uid("pod", "tool")) == before
