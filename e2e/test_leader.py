@@ -163,9 +163,14 @@ def test_a_leader_whose_network_hangs_ends_and_its_late_write_does_nothing(
         follower = replica("--lease-seconds", "12")
         waits(follower)
         apply(fake)
-        before = check.census(recorder, *APPS)
-        proxy.hang(down=False)
-        crash.pretend(fake, fake.pod("web"))
+        before, web = check.census(recorder, *APPS), fake.pod("web")
+        # Just after a renewal, whose connection the decision is then sent over: through a proxy that hangs none is made.
+        with Recorder(fake.within(NAMESPACE), "leases") as leases:
+            leases.catch_up()
+            at = len(leases.changes)
+            eventually(lambda: len(leases.changes) > at, "the Lease is renewed")
+            proxy.hang(down=False)
+            crash.pretend(fake, web)
         assert leader.wait() == LOST_THE_LEASE
         assert leader.says(
             f"this process ends with exit code {LOST_THE_LEASE}: the lease {NAMESPACE}/suptree could not"
