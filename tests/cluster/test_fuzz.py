@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.cluster.scene import scene
 from tests.cluster.story import DEATHS, Story
 
-FAST = settings(max_examples=40, deadline=None, derandomize=True)
+FAST = settings(max_examples=25, deadline=None, derandomize=True)
 
 
 things = st.tuples(

@@ -10,7 +10,7 @@ from tests.cluster.job_controller import ENDED
 from tests.cluster.story import DEATHS
 from tests.cluster.test_fuzz import specs
 
-FAST = settings(max_examples=40, deadline=None, derandomize=True)
+FAST = settings(max_examples=25, deadline=None, derandomize=True)
 
 ALPHABET = (
     ("decide",) * 6

@@ -8,7 +8,7 @@ from suptree.api.child import LabelRequirement, LabelSelector
 from suptree.api.choices import LabelOperator
 from suptree.cluster.labels import ANY, index, key_of, matches, pairs_of, requirements, selector_of
 
-FAST = settings(max_examples=120, deadline=None, derandomize=True)
+FAST = settings(max_examples=80, deadline=None, derandomize=True)
 
 KEYS, VALUES = ("app", "tier", "app.kubernetes.io/name"), ("a", "b", "")
 labels = st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES))

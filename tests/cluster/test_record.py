@@ -19,7 +19,7 @@ from suptree.core.spec import OnExhausted, Ordering
 from suptree.core.state import State, adopted
 from tests.cluster.builders import T0, child, tree
 
-FAST = settings(max_examples=120, deadline=None, derandomize=True)
+FAST = settings(max_examples=80, deadline=None, derandomize=True)
 
 
 @st.composite

@@ -14,7 +14,7 @@ from suptree.cluster.scales import Scale, ScaleRef, Trouble, forbidden, missing,
 from tests.cluster.builders import Raw, child, disrupted, owner, pod, tree, workload
 from tests.cluster.scene import Scene
 
-FAST = settings(max_examples=120, deadline=None, derandomize=True)
+FAST = settings(max_examples=80, deadline=None, derandomize=True)
 REF = ScaleRef("example.org/v1", "Gadget", "db")
 GADGETS = {"name": "gadgets", "kind": "Gadget", "namespaced": True}
 SCALE = {"name": "gadgets/scale", "kind": "Scale", "namespaced": True}

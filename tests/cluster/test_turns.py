@@ -271,7 +271,7 @@ def test_a_family_never_waits_for_itself() -> None:
     assert it["t"].outcomes == ["x Exhausted Restarted"]
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(st.integers(0, 2**32), st.integers(1, 3))
 def test_everybody_gets_a_turn(seed: int, limit: int) -> None:
     """In any order of crashes, kills of the operator and lost writes: never more than the limit, and all are up in the end."""

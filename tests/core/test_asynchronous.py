@@ -19,7 +19,7 @@ from suptree.core.restart import Reason
 from suptree.core.spec import AutoShutdown, Backoff, Child, OnExhausted, Ordering, Restart, Strategy, Supervisor
 from suptree.core.state import Kind, Life, State, adopted, created
 
-FAST = settings(max_examples=120, deadline=None, derandomize=True)
+FAST = settings(max_examples=80, deadline=None, derandomize=True)
 MAX_STEPS = 400
 
 
