@@ -9,6 +9,7 @@ import pytest
 
 from e2e.lib.kube import Kube
 from e2e.lib.operator import NAMESPACE, Operator, install, kubeconfig
+from e2e.lib.preloaded import PreloadedOperator
 from e2e.lib.recorder import Recorder
 from e2e.lib.target import Target, UnavailableError
 from e2e.lib.target import target as provide
@@ -33,7 +34,7 @@ def operator(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """The operator, installed from the chart, running beside the cluster with its service account's rights."""
     install(target)
     folder = tmp_path_factory.mktemp("operator")
-    running = Operator(target.kube.within(NAMESPACE), kubeconfig(target, folder), folder / "operator.log")
+    running = PreloadedOperator(target.kube.within(NAMESPACE), kubeconfig(target, folder), folder / "operator.log")
     running.start()
     yield running
     running.stop()

@@ -11,6 +11,7 @@ import pytest
 from e2e.lib import check, crash
 from e2e.lib.kube import Kube, Objects, eventually, wait_history, wait_ready, wait_restarted, wait_running
 from e2e.lib.operator import NAMESPACE, RELEASE, Operator
+from e2e.lib.preloaded import PreloadedOperator
 from e2e.lib.recorder import WHAT, Recorder
 from e2e.lib.workloads import child, tree, workload
 
@@ -290,7 +291,7 @@ def test_two_operators_at_once_decide_once(
 ) -> None:
     """Two operators at once do what one would do: every pod is replaced once, for one count."""
     big(fake, ordering, 10)
-    second = Operator(operator.kube, operator.config, tmp_path / "second.log")
+    second = PreloadedOperator(operator.kube, operator.config, tmp_path / "second.log")
     second.start()
     try:
         for operation in (1, 2):

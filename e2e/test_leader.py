@@ -11,6 +11,7 @@ import pytest
 from e2e.lib import check, crash
 from e2e.lib.kube import Kube, eventually, wait_history, wait_ready
 from e2e.lib.operator import ELECTED, NAMESPACE, Operator, kubeconfig, writes
+from e2e.lib.preloaded import PreloadedOperator
 from e2e.lib.proxy import Proxy
 from e2e.lib.recorder import Recorder
 from e2e.lib.target import Target
@@ -35,7 +36,7 @@ def replica(target: Target, operator: Operator, tmp_path: Path) -> Iterator[Repl
         folder = tmp_path / str(len(started))
         folder.mkdir()
         config = kubeconfig(target, folder, server)
-        it = Operator(operator.kube, config, folder / "operator.log", (*ELECTED, *more))
+        it = PreloadedOperator(operator.kube, config, folder / "operator.log", (*ELECTED, *more))
         started.append(it)
         it.start()
         return it

@@ -16,7 +16,7 @@ CHILDREN = 200
 OURS_LIMIT_BYTES = 100_000
 OBJECT_LIMIT_BYTES = 200_000
 """With the spec, kubectl's copy of it in an annotation, and what the API server keeps of both; etcd takes 1.5 MB."""
-STRANGERS, STRANGERS_BYTES = 160, 250_000
+STRANGERS, STRANGERS_BYTES = 400, 100_000
 """Pods that nobody supervises: all together as large as 5,000 ordinary ones."""
 MEMORY_LIMIT_MEBIBYTES = 256
 KUBELETS_LIMIT = 4_096

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
@@ -62,6 +62,23 @@ def kubeconfig(target: Target, folder: Path, server: str | None = None) -> Path:
     return path
 
 
+class Process(Protocol):
+    """What there is to a process: that of `subprocess.Popen`, and what `preloaded` puts in its place."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    def poll(self) -> int | None:
+        """Return its exit code; None while it runs."""
+
+    def send_signal(self, sig: int) -> None:
+        """Send it a signal."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it has ended, at most so many seconds; return its exit code."""
+
+
 class Operator:
     """The operator's process."""
 
@@ -87,7 +104,7 @@ class Operator:
         self.config = config
         self.log = log
         self.args = args
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
         self.exit_code: int | None = None
 
     @property
@@ -98,17 +115,25 @@ class Operator:
 
     def start(self) -> None:
         """Start it, and wait until it works."""
-        already = len(self.log.read_text()) if self.log.exists() else 0
+        self.log.touch()
+        already = len(self.log.read_text())
+        self.process = self._spawn()
+        eventually(lambda: "has started" in self._since(already), f"the operator starts; see {self.log}")
+
+    def _spawn(self) -> Process:
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "suptree", "--health-port", "0", *self.args]
+            command = [sys.executable, "-m", "suptree", *self.arguments]
             if self.tether is not None:
                 command = [sys.executable, "-m", "e2e.lib.tether", str(self.tether), *command]
-            # It knows its API server's authority; to read all those of the world takes a tenth of its start.
-            env = {**os.environ, "KUBECONFIG": str(self.config), "SSL_CERT_FILE": os.devnull}
-            self.process = subprocess.Popen(
+            env = {**os.environ, "KUBECONFIG": str(self.config)}
+            return subprocess.Popen(
                 command, stdout=log, stderr=log, env=env, cwd=ROOT, start_new_session=self.tether is not None
             )
-        eventually(lambda: "has started" in self._since(already), f"the operator starts; see {self.log}")
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """All its arguments."""
+        return ("--health-port", "0", *self.args)
 
     def _since(self, already: int) -> str:
         assert self.process is not None
