@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CLUSTER ?= local
-# Each worker has a cluster of its own, which takes 3 GB; the tests wait half of the time.
-E2E_WORKERS ?= $(shell awk '/^MemAvailable/ {print ($$2 > 14000000) ? 4 : 3}' /proc/meminfo)
+# Each worker has a cluster of its own; the tests wait half of the time.
+E2E_WORKERS ?= 3
 # Without its cache of compiled modules every Python process compiles everything again: tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
