@@ -24,7 +24,7 @@ import aiohttp
 import yaml
 
 from e2e.cluster import Cluster
-from e2e.lib.kube import eventually, wait_ready
+from e2e.lib.kube import eventually, is_ready, wait_ready
 from e2e.lib.operator import NAMESPACE, Operator, install, kubeconfig, writes
 from e2e.lib.target import Target, of_local
 from e2e.lib.workloads import child, tree, workload
@@ -96,24 +96,19 @@ class Client:
                     if event["type"] == "DELETED":
                         left.discard(uid)
                         ready.discard(uid)
-                    elif uid not in old and _is_ready(pod):
+                    elif uid not in old and is_ready(pod):
                         ready.add(uid)
                     if not left and len(ready) >= count:
                         return time.time()
             pods, version = await self.pods(namespace)
             left &= {pod["metadata"]["uid"] for pod in pods}
-            ready = {pod["metadata"]["uid"] for pod in pods if _is_ready(pod)} - old
+            ready = {pod["metadata"]["uid"] for pod in pods if is_ready(pod)} - old
 
 
 def _data(entry: dict[str, Any], name: str) -> bytes:
     if f"{name}-data" in entry:
         return base64.b64decode(entry[f"{name}-data"])
     return Path(entry[name]).read_bytes()
-
-
-def _is_ready(pod: dict[str, Any]) -> bool:
-    conditions = pod.get("status", {}).get("conditions") or []
-    return any(it["type"] == "Ready" and it["status"] == "True" for it in conditions)
 
 
 async def _delete_all(config: Path, namespace: str) -> None:

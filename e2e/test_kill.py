@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from e2e.lib import check, crash
-from e2e.lib.kube import Kube, Objects, eventually, wait_history, wait_ready, wait_restarted, wait_running
+from e2e.lib.kube import Kube, eventually, is_ready, wait_history, wait_ready, wait_restarted
 from e2e.lib.operator import NAMESPACE, RELEASE, Operator
 from e2e.lib.preloaded import PreloadedOperator
 from e2e.lib.recorder import WHAT, Recorder
-from e2e.lib.workloads import child, tree, workload
+from e2e.lib.workloads import READY_WHEN_TOLD, child, tree, workload
 
 THREE = ("db", "web", "worker")
 MILLISECONDS = {"Parallel": (0, 60, 200), "Ordered": (0, 250)}
@@ -64,16 +64,13 @@ def test_killed_between_the_first_and_the_second_stop(real: Kube, recorder: Reco
 
 def test_killed_while_children_are_held(real: Kube, recorder: Recorder, killed: Operator) -> None:
     """Killed while children wait for an earlier one, the operator comes back and lets each go in its turn."""
-    ready: dict[str, Any] = {
-        "readinessProbe": {"exec": {"command": ["sh", "-c", "test -e /tmp/ready"]}, "periodSeconds": 1}
-    }
     real.apply(
         tree("shop", *(child("Deployment", name) for name in THREE), strategy="OneForAll"),
-        workload("Deployment", "db", **ready),
+        workload("Deployment", "db", readinessProbe=READY_WHEN_TOLD),
         workload("Deployment", "web"),
         workload("Deployment", "worker"),
     )
-    be_ready(real, "db")
+    crash.be_ready(real, "db")
     wait_ready(real, "shop")
     before = check.census(recorder, *THREE)
     crash.end(real, real.pod("web"), 3)
@@ -84,8 +81,8 @@ def test_killed_while_children_are_held(real: Kube, recorder: Recorder, killed: 
 
     eventually(is_waiting, "web and worker wait for db")
     killed.kill()
-    be_ready(real, "db")
-    eventually(lambda: is_ready(real.pods("db")), "db is Ready")
+    crash.be_ready(real, "db")
+    eventually(lambda: is_ready(real.get("pod", real.pod("db"))), "db is Ready")
     assert len(real.held()) == 2
     killed.start()
     check.counted_once(wait_history(real, "shop", 1))
@@ -94,17 +91,6 @@ def test_killed_while_children_are_held(real: Kube, recorder: Recorder, killed: 
     ready_at = recorder.first("web", "ready", after=recorder.first("web", "released"))
     assert ready_at < recorder.first("worker", "released"), recorder.story()
     check.none_held(real)
-
-
-def be_ready(kube: Kube, app: str) -> None:
-    """Let the app's pod become Ready, as soon as it runs."""
-    kube.run("exec", wait_running(kube, app), "--", "touch", "/tmp/ready")  # noqa: S108 - in the container
-
-
-def is_ready(pods: Objects) -> bool:
-    """Tell whether there are pods, and all are Ready."""
-    said = [it["status"] for pod in pods for it in pod["status"].get("conditions", []) if it["type"] == "Ready"]
-    return bool(pods) and said == ["True"] * len(pods)
 
 
 def test_crashes_while_the_operator_is_down_are_one_exit(real: Kube, recorder: Recorder, killed: Operator) -> None:

@@ -3,10 +3,10 @@
 import time
 
 from e2e.lib import check, crash
-from e2e.lib.kube import Json, Kube, eventually, wait_condition, wait_ready, wait_running
+from e2e.lib.kube import Json, Kube, eventually, wait_condition, wait_ready
 from e2e.lib.operator import Operator
 from e2e.lib.recorder import Recorder
-from e2e.lib.workloads import child, tree, workload
+from e2e.lib.workloads import READY_WHEN_TOLD, child, tree, workload
 
 LEVELS = ("root", "middle", "inner")
 APPS = ("api", "cache", "side")
@@ -176,11 +176,10 @@ def test_an_escalation_survives_the_operator(fake: Kube, recorder: Recorder, ope
 
 def test_a_tree_that_was_stopped_starts_again_without_its_parent(real: Kube) -> None:
     """Deleted in the middle of a restart, a parent leaves no child tree stopped; created anew it restarts it as ever."""
-    probe: Json = {"exec": {"command": ["sh", "-c", "test -e /tmp/ready"]}, "periodSeconds": 1}
     top = tree("top", deployment("side"), subtree("leaf"), strategy="OneForAll")
     leaf = tree("leaf", deployment("api"), intensity=0)
-    real.apply(top, leaf, workload("Deployment", "side", readinessProbe=probe), workload("Deployment", "api"))
-    be_ready(real)
+    real.apply(top, leaf, workload("Deployment", "side", readinessProbe=READY_WHEN_TOLD), workload("Deployment", "api"))
+    crash.be_ready(real, "side")
     wait_ready(real, "top")
     crash.end(real, real.pod("side"), 3)
     eventually(lambda: is_held(real, "api"), "the tree is stopped, and waits for side")
@@ -189,20 +188,15 @@ def test_a_tree_that_was_stopped_starts_again_without_its_parent(real: Kube) -> 
     assert "parent" not in status
     assert not is_held(real, "api")
 
-    be_ready(real)
+    crash.be_ready(real, "side")
     real.apply(top)
     wait_ready(real, "top")
     crash.end(real, real.pod("api"), 3)
     eventually(lambda: real.status("top")["restarts"] == 1, "the new parent restarts the tree")
     eventually(lambda: real.status("top")["operation"]["child"] == "side", "side is to be Ready first")
-    be_ready(real)
+    crash.be_ready(real, "side")
     wait_ready(real, "top")
     wait_ready(real, "leaf")
-
-
-def be_ready(kube: Kube) -> None:
-    """Let the pod of side become Ready, as soon as it runs."""
-    kube.run("exec", wait_running(kube, "side"), "--", "touch", "/tmp/ready")  # noqa: S108 - in the container
 
 
 def test_cycles_are_refused(kube: Kube) -> None:

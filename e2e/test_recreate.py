@@ -25,14 +25,6 @@ ENDS_WHEN_TOLD = "until [ -e /tmp/end ]; do sleep 0.1; done; exit $(cat /tmp/end
 pytestmark = pytest.mark.usefixtures("recreating")
 
 
-@pytest.fixture
-def killed(operator: Operator) -> Iterator[Operator]:
-    """The operator, which a test may leave dead."""
-    yield operator
-    if operator.process is None:
-        operator.start()
-
-
 def job(name: str, *, real: bool = True, **spec: Any) -> Json:  # noqa: ANN401 - fields of any type
     """Return a Job that does not retry."""
     template = pod_template(name, real=real, script=ENDS_WHEN_TOLD)

@@ -14,5 +14,5 @@ def load(text: str) -> Any:  # noqa: ANN401 - a document may be anything
 
 
 def load_all(text: str) -> Iterator[Any]:
-    """Yield the documents of a text."""
-    yield from yaml.load_all(text, Loader=_LOADER)
+    """Walk the documents of a text."""
+    return yaml.load_all(text, Loader=_LOADER)

@@ -1,14 +1,19 @@
-"""How a container is made to end: for real, or by writing what a kubelet would write."""
+"""How a container is made to end, or to be Ready: for real, or by writing what a kubelet would write."""
 
 import secrets
 import time
 
-from e2e.lib.kube import Json, Kube, eventually
+from e2e.lib.kube import Json, Kube, eventually, wait_running
 
 
 def end(kube: Kube, pod: str, code: int = 3) -> None:
     """Let a real container end with that exit code (its script is `workloads.CRASHES_WHEN_TOLD`)."""
     kube.run("exec", pod, "--", "sh", "-c", f"echo {code} > /tmp/end.new; mv /tmp/end.new /tmp/end")
+
+
+def be_ready(kube: Kube, app: str) -> None:
+    """Let the real pod of an app become Ready, as soon as it runs (its probe is `workloads.READY_WHEN_TOLD`)."""
+    kube.run("exec", wait_running(kube, app), "--", "touch", "/tmp/ready")  # noqa: S108 - in the container
 
 
 def pretend(kube: Kube, pod: str, code: int = 3, reason: str = "Error") -> float:

@@ -105,12 +105,10 @@ class Kube:
 
         def so() -> bool:
             found = self.get(kind, name)
-            status, counts = (
-                found.get("status", {}),
-                ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"),
-            )
+            status = found.get("status", {})
+            fields = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
             is_seen = status.get("observedGeneration") == found["metadata"]["generation"]
-            return is_seen and all(status.get(it, 0) == found["spec"]["replicas"] for it in counts)
+            return is_seen and all(status.get(it, 0) == found["spec"]["replicas"] for it in fields)
 
         eventually(so, f"{kind} {name} is rolled out")
 
@@ -201,6 +199,12 @@ def wait_condition(kube: Kube, tree: str, type_: str, status: str, reason: str) 
     found = eventually(so, f"tree {tree}: {type_}={status}, {reason}")
     assert found is not None
     return found
+
+
+def is_ready(pod: Json) -> bool:
+    """Tell whether a pod is Ready."""
+    conditions = pod.get("status", {}).get("conditions") or []
+    return any(it["type"] == "Ready" and it["status"] == "True" for it in conditions)
 
 
 def wait_running(kube: Kube, app: str) -> str:

@@ -1,6 +1,5 @@
 """The operator as a process beside the cluster, with the rights that the chart gives it and no others."""
 
-import json
 import os
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 
 import yaml
 
+from e2e.lib import audit
 from e2e.lib.kube import Kube, eventually
 from e2e.lib.target import ROOT, Target
 from tests import yamls
@@ -180,10 +180,7 @@ def _is_write(entry: dict[str, Any]) -> bool:
 def writes(audit_log: Path, agent: str, since: float) -> list[dict[str, Any]]:
     """Return the writes of a user agent since a time (seconds since the epoch), from the audit log; not those of its Lease."""
     found = []
-    for line in audit_log.read_text().splitlines():
-        if agent not in line:
-            continue  # most lines, and JSON is slow to read
-        entry = json.loads(line)
+    for entry in audit.entries(audit_log, agent):
         stamp = entry["requestReceivedTimestamp"][:26].rstrip("Z")
         when = time.mktime(time.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone + float("0" + stamp[19:])
         is_its = entry.get("userAgent", "").startswith(agent) and entry["stage"] == "ResponseComplete"

@@ -10,7 +10,7 @@ from typing import Any, Self
 import urllib3
 
 from e2e.lib.api import Stream
-from e2e.lib.kube import Kube, eventually
+from e2e.lib.kube import Kube, eventually, is_ready
 
 
 @dataclass(frozen=True)
@@ -145,10 +145,7 @@ def _version(pod: dict[str, Any]) -> int:
 
 def _ready(change: Change) -> bool:
     # A pod that is being deleted stays Ready until its program ends: that is the old one.
-    if change.pod["metadata"].get("deletionTimestamp"):
-        return False
-    conditions = change.pod.get("status", {}).get("conditions") or []
-    return any(it["type"] == "Ready" and it["status"] == "True" for it in conditions)
+    return is_ready(change.pod) and not change.pod["metadata"].get("deletionTimestamp")
 
 
 def _gates(change: Change) -> list[str]:

@@ -12,6 +12,9 @@ Json = dict[str, Any]
 CRASHES_WHEN_TOLD = "trap 'exit 0' TERM; until [ -e /tmp/end ]; do sleep 0.1; done; exit $(cat /tmp/end)"
 """A shell script that runs until a file says with which exit code to end (see `crash.end`)."""
 
+READY_WHEN_TOLD: Json = {"exec": {"command": ["sh", "-c", "test -e /tmp/ready"]}, "periodSeconds": 1}
+"""A readiness probe that fails until a file is there (see `crash.be_ready`)."""
+
 
 def pod_template(name: str, *, real: bool, script: str = CRASHES_WHEN_TOLD, **container: Any) -> Json:  # noqa: ANN401
     """Return a pod template with the label `app`."""

@@ -27,6 +27,7 @@ from e2e.cluster import (
     pins,
     state,
 )
+from e2e.lib import audit
 from e2e.lib.target import Target
 
 NAME = f"selftest-{os.getpid()}"
@@ -88,23 +89,23 @@ def nothing_left() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def owned() -> Iterator[dict[str, Cluster]]:
-    """Keep a cluster of these tests' own, once there is one; what was started last is ended."""
-    found: dict[str, Cluster] = {}
+def owned() -> Iterator[list[Cluster]]:
+    """Keep the cluster of these tests' own, once there is one, and end it."""
+    found: list[Cluster] = []
     yield found
-    for cluster in found.values():
+    for cluster in found:
         cluster.close()
     assert _remains(OWN) == {"processes": [], "mounts": []}
 
 
 @pytest.fixture
-def cluster(owned: dict[str, Cluster]) -> Cluster:
+def cluster(owned: list[Cluster]) -> Cluster:
     """Give a cluster that no other test needs, and that the tests before have not killed."""
-    if OWN in owned and state.keeper(state.folder(OWN)) is None:
-        owned.pop(OWN).close()
-    if OWN not in owned:
-        owned[OWN] = Cluster.start(OWN, fake_nodes=1)
-    return owned[OWN]
+    if owned and state.keeper(state.folder(OWN)) is None:
+        owned.pop().close()
+    if not owned:
+        owned.append(Cluster.start(OWN, fake_nodes=1))
+    return owned[0]
 
 
 @pytest.fixture
@@ -189,7 +190,7 @@ def test_pods_run_on_fake_nodes(shared: tuple[Cluster, str]) -> None:
     _kubectl(cluster, "wait", "--for=condition=Ready", "pod/one", "--timeout=30s", here=here)
     status = json.loads(_kubectl(cluster, "get", "pod", "one", "-o", "json", here=here))
     assert status["status"]["containerStatuses"][0]["containerID"] == f"fake://{status['metadata']['uid']}/main"
-    written = [json.loads(line) for line in cluster.audit_log.read_text().splitlines() if here in line]
+    written = audit.entries(cluster.audit_log, here)
     mine = [one for one in written if one["user"]["username"] == "admin" and one["objectRef"].get("resource") == "pods"]
     assert [one["verb"] for one in mine] == ["create"]
 
