@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from e2e.cluster import BUSYBOX, Cluster
+from e2e.cluster.bootstrap import is_in_service
 from e2e.cluster.spec import REAL_NODE
 from e2e.lib import check, crash
 from e2e.lib.kube import Json, Kube, eventually, wait_condition, wait_history, wait_ready, wait_restarted
@@ -242,12 +243,6 @@ def shut_down(cluster: Cluster, kube: Kube) -> Iterator[None]:
     finally:
         cluster.spec.shutdown.unlink()
         eventually(lambda: is_in_service(kube.get("node", REAL_NODE)), "the node is in service again")
-
-
-def is_in_service(node: Json) -> bool:
-    """Whether a node is Ready and takes pods."""
-    ready = any((it["type"], it["status"]) == ("Ready", "True") for it in node["status"]["conditions"])
-    return ready and not node["spec"].get("taints")
 
 
 def ends_slowly(seconds: int, code: int) -> str:

@@ -46,15 +46,16 @@ class Api:
         """Whether that path answers well."""
         return self.get(path)[0] == http.HTTPStatus.OK
 
-    def nodes_ready(self, selector: str, count: int) -> bool:
-        """Whether at least so many nodes with that label are Ready."""
+    def nodes_in_service(self, selector: str, count: int) -> bool:
+        """Whether at least so many nodes with that label are in service."""
         status, body = self.get(f"/api/v1/nodes?labelSelector={selector}")
-        if status != http.HTTPStatus.OK:
-            return False
-        items = json.loads(body)["items"]
-        conditions = [one for item in items for one in item["status"].get("conditions", ())]
-        ready = [one for one in conditions if one["type"] == "Ready" and one["status"] == "True"]
-        return len(ready) >= count
+        return status == http.HTTPStatus.OK and sum(map(is_in_service, json.loads(body)["items"])) >= count
+
+
+def is_in_service(node: dict[str, typing.Any]) -> bool:
+    """Whether a node is Ready and Kubernetes keeps no pods off it: a new one is not-ready by a taint for a moment longer."""
+    ready = any((it["type"], it["status"]) == ("Ready", "True") for it in node["status"].get("conditions", ()))
+    return ready and not any(it["key"].startswith("node.kubernetes.io/") for it in node["spec"].get("taints", ()))
 
 
 def _apply_first_objects(spec: Spec) -> None:
@@ -88,7 +89,7 @@ def run(keeper: "Keeper") -> None:
         keeper.start(node.kubelet(spec))
     account = "/api/v1/namespaces/default/serviceaccounts/default"
     keeper.wait("controllers work", lambda: api.ok(account), 60, "kube-controller-manager")
-    fake = f"{spec.fake_nodes} fake nodes are Ready"
-    keeper.wait(fake, lambda: api.nodes_ready("suptree.dev/node%3Dfake", spec.fake_nodes), 60, "kwok")
+    fake = f"{spec.fake_nodes} fake nodes are in service"
+    keeper.wait(fake, lambda: api.nodes_in_service("suptree.dev/node%3Dfake", spec.fake_nodes), 60, "kwok")
     if spec.real_node:
-        keeper.wait("the real node is Ready", lambda: api.nodes_ready("suptree.dev/node%3Dreal", 1), 90, "kubelet")
+        keeper.wait("the real node is in service", lambda: api.nodes_in_service("suptree.dev/node%3Dreal", 1), 90, "kubelet")
