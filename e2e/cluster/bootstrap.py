@@ -92,4 +92,6 @@ def run(keeper: "Keeper") -> None:
     fake = f"{spec.fake_nodes} fake nodes are in service"
     keeper.wait(fake, lambda: api.nodes_in_service("suptree.dev/node%3Dfake", spec.fake_nodes), 60, "kwok")
     if spec.real_node:
-        keeper.wait("the real node is in service", lambda: api.nodes_in_service("suptree.dev/node%3Dreal", 1), 90, "kubelet")
+        keeper.wait(
+            "the real node is in service", lambda: api.nodes_in_service("suptree.dev/node%3Dreal", 1), 90, "kubelet"
+        )
