@@ -62,6 +62,16 @@ def _tree(text: str) -> Tree:
     return tree_of(json.loads(text))
 
 
+def seen_pod(raw: Raw) -> Pod:
+    """Return a pod as Suptree sees it; read once, as the operator reads only what has changed."""
+    return _pod(json.dumps(raw))
+
+
+@lru_cache(16384)
+def _pod(text: str) -> Pod:
+    return pod_of(json.loads(text))
+
+
 @dataclass
 class Scene:
     """One tree, its workloads and their pods."""
@@ -133,7 +143,7 @@ class Scene:
         for raw in self.workloads:
             store.put_workload(workload_of(raw["kind"], raw))
         for raw in self.pods.values():
-            store.put_pod(pod_of(raw))
+            store.put_pod(seen_pod(raw))
         for raw in (self.tree, *self.others):
             store.put_tree(seen_tree(raw))
         return store

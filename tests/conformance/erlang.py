@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import shutil
@@ -112,12 +114,19 @@ def running() -> Iterator[Otp]:
         NoErlangError: There is no Erlang here and none can be installed.
     """
     ensure_erlang()
-    with tempfile.TemporaryDirectory(prefix="suptree-otp-") as built:
-        subprocess.run(["erlc", "-o", built, str(HARNESS)], check=True)
-        command = ["erl", "-noshell", "+S", "1", "-pa", built, "-run", HARNESS.stem, "main"]
-        quiet = {**os.environ, "ERL_CRASH_DUMP_BYTES": "0"}
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet) as process:
-            try:
-                yield Otp(process)
-            finally:
-                process.kill()
+    command = ["erl", "-noshell", "+S", "1", "-pa", _compiled(), "-run", HARNESS.stem, "main"]
+    quiet = {**os.environ, "ERL_CRASH_DUMP_BYTES": "0"}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet) as process:
+        try:
+            yield Otp(process)
+        finally:
+            process.kill()
+
+
+@functools.cache
+def _compiled() -> str:
+    """Compile the harness, once a process; return the folder that it is in until that ends."""
+    folder = tempfile.TemporaryDirectory(prefix="suptree-otp-")
+    atexit.register(folder.cleanup)
+    subprocess.run(["erlc", "-o", folder.name, str(HARNESS)], check=True)
+    return folder.name

@@ -62,10 +62,11 @@ def evidence(
     """
     found = Evidence()
     for view in views:
-        if view.selector is None or view.selector not in indexed:
+        young = [pod for pod in view.pods if pod.created > since]
+        if not young or view.selector is None or view.selector not in indexed:
             continue
-        for pod in view.pods:
-            if pod.created > since and _had_its_labels(pod, view.selector, controllers):
+        for pod in young:
+            if _had_its_labels(pod, view.selector, controllers):
                 is_marked = TREE_LABEL in pod.labels
                 found |= Evidence(marked=pod.created) if is_marked else Evidence("", pod.created, pod.name)
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from suptree.api.child import Child
 from suptree.api.choices import Replacement
@@ -27,7 +28,7 @@ STUCK_AFTER_SECONDS = 30
 """How long after its grace period a pod may take to go before it is called stuck."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Progress:
     """The operation under way, held against the cluster."""
 
@@ -51,7 +52,9 @@ class Progress:
         """Whether the restart waits for its turn, and for nothing else."""
         return any(isinstance(it, do.Wait) and self.now >= it.until for it in self.effects) and not self.may_go
 
-    @property
+    # Each of hundreds of children asks for these.
+
+    @cached_property
     def effects(self) -> tuple[do.Effect, ...]:
         """What the core wants done now."""
         return do.effects(self.sup, self.state)
@@ -119,18 +122,20 @@ class Progress:
             return True
         return is_up(view, self.replaced(name)) and not self._left(name) and not self._is_object_left(name)
 
+    @cached_property
     def being_stopped(self) -> tuple[str, ...]:
-        """Return the children that are being stopped now."""
+        """The children that are being stopped now."""
         return tuple(effect.child for effect in self.effects if isinstance(effect, do.Stop))
 
+    @cached_property
     def being_started(self) -> tuple[str, ...]:
-        """Return the children that are being started now."""
+        """The children that are being started now."""
         return tuple(effect.child for effect in self.effects if isinstance(effect, do.Start))
 
     def is_held(self, name: str) -> bool:
         """Tell whether new pods of the child must wait."""
         op = self.state.operation
-        if not self.is_gated or name in self.being_started():
+        if not self.is_gated or name in self.being_started:
             return False
         if do.is_under_way(op, name) and op is not None and op.until is None:
             # A Parallel restart never holds: what comes back is started.
@@ -139,7 +144,7 @@ class Progress:
 
     def deletes(self) -> Iterable[Delete]:
         """Return the pods to delete, each with its child's grace period."""
-        for name in (*self.being_stopped(), *self.being_started()) if self.is_acting else ():
+        for name in (*self.being_stopped, *self.being_started) if self.is_acting else ():
             bare, grace = self.views[name].bare, self.children[name].shutdown_seconds
             if bare is not None:
                 yield from self._deletes_of_job(bare, name, grace)
@@ -155,7 +160,7 @@ class Progress:
 
     def removals(self) -> Iterable[Remove]:
         """Return the Jobs and bare Pods to delete, each with its child's grace period."""
-        for name in (*self.being_stopped(), *self.being_started()) if self.is_acting else ():
+        for name in (*self.being_stopped, *self.being_started) if self.is_acting else ():
             bare = self.views[name].bare
             if bare is None or bare.object is None or bare.object.is_deleting or not self._is_object_left(name):
                 continue
@@ -164,7 +169,7 @@ class Progress:
     def creations(self) -> Iterable[Create]:
         """Return the Jobs and bare Pods to create: it is their turn to start, and they are not there."""
         op = self.state.operation
-        for name in self.being_started() if self.is_acting and op is not None else ():
+        for name in self.being_started if self.is_acting and op is not None else ():
             bare = self.views[name].bare
             if bare is not None and bare.object is None and not self._left(name) and not bare.has_leftovers:
                 yield Create(target_of(name, bare), op.id if op is not None else 0)
@@ -178,7 +183,7 @@ class Progress:
         failed = [pod for pod in left if not pod.is_ready]
         new_ready = sum(pod.is_ready and not pod.is_deleting for pod in view.pods if not self.replaced(name).has(pod))
         gone = view.desired - len(left)
-        if any(pod.is_deleting for pod in view.pods) or new_ready < gone or name not in self.being_started():
+        if any(pod.is_deleting for pod in view.pods) or new_ready < gone or name not in self.being_started:
             return []
         return sorted(failed or left, key=lambda pod: pod.name)[-1:]
 
@@ -199,7 +204,7 @@ class Progress:
     def _going(self) -> list[Pod | Job]:
         """Return the pods and Jobs that are to be gone, each once."""
         found: list[Pod | Job] = []
-        for name in self.being_stopped():
+        for name in self.being_stopped:
             bare = self.views[name].bare
             found += self._left(name)
             found += [bare.job] if bare is not None and bare.job is not None and self._is_object_left(name) else []

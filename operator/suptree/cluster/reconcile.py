@@ -328,5 +328,5 @@ class _Decision(Draft):
         times += [due] if due is not None and self.it.parent is None else []
         times += [self.it.turns.frees_at] if progress.is_queued and self.it.turns.frees_at is not None else []
         times += [from_time(pod.created) + _TELL_HELD_AFTER_SECONDS for _, pod in progress.held()]
-        times += [advise_at(self.views[name]) for name in progress.being_started()]
+        times += [advise_at(self.views[name]) for name in progress.being_started]
         return min((time for time in times if time > self.it.now), default=None)

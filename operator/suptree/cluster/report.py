@@ -209,7 +209,7 @@ def _unmade(progress: Progress) -> Iterable[str]:
 
 def _notes(progress: Progress) -> Iterable[str]:
     """Name starts that may never end, Jobs that no order waits for, and the child trees that OTP's rule does not restart."""
-    for name in progress.being_started():
+    for name in progress.being_started:
         view = progress.views[name]
         if progress.now >= advise_at(view) and (advice := in_turn(view, progress.children[name])):
             yield advice
@@ -231,7 +231,7 @@ def operation_message(outcome: Outcome) -> str:
         entry = outcome.ledger.open
         why = narrate.what_happened(entry.child, entry)
         return f"{why}: the restart of {narrate.listing(entry.slice)} {narrate.queued(outcome.limit)}"
-    now_at = progress.being_stopped() or progress.being_started()
+    now_at = progress.being_stopped or progress.being_started
     later = [name for name in op.start if name not in now_at]
     until = to_time(op.until) if op.until is not None else ""
     return narrate.operation(outcome.ledger.open, record.stage_of(op), now_at, later, until)
@@ -239,7 +239,7 @@ def operation_message(outcome: Outcome) -> str:
 
 def _operation(outcome: Outcome) -> OperationStatus | None:
     progress = outcome.progress
-    now_at = progress.being_stopped() or progress.being_started()
+    now_at = progress.being_stopped or progress.being_started
     return record.write_operation(progress.state.operation, progress.work, now_at[0] if len(now_at) == 1 else None)
 
 
@@ -261,10 +261,10 @@ def _child(view: ChildView, before: SupervisionTreeStatus, outcome: Outcome) -> 
 
 def _state(view: ChildView, was: State | None, progress: Progress) -> State:
     name = view.name
-    if name in progress.being_stopped():
+    if name in progress.being_stopped:
         return State.STOPPING
     bare = view.bare
-    if name in progress.being_started() and not (bare is not None and bare.is_suspended):
+    if name in progress.being_started and not (bare is not None and bare.is_suspended):
         return State.CANNOT_START if obstacle(view) else State.STARTING
     if bare is not None and bare.is_finished:
         return State.COMPLETED

@@ -62,7 +62,7 @@ def is_under_way(operation: Operation | None, name: str) -> bool:
 
 def is_starting(sup: Supervisor, operation: Operation | None, name: str) -> bool:
     """Tell whether it is the child's turn to start."""
-    return operation is not None and Start(name) in _of_operation(sup, operation)
+    return operation is not None and name in operation.start and Start(name) in _of_operation(sup, operation)
 
 
 def _of_operation(sup: Supervisor, op: Operation) -> tuple[Effect, ...]:
@@ -71,7 +71,8 @@ def _of_operation(sup: Supervisor, op: Operation) -> tuple[Effect, ...]:
     # Children that are restarted one for one do not wait for one another: nobody said that they depend on each other.
     independent = sup.strategy is Strategy.ONE_FOR_ONE and op.kind is Kind.RESTART
     if independent or sup.ordering is Ordering.PARALLEL:
-        ready = tuple(name for name in op.start if name not in op.stop)
+        stopping = frozenset(op.stop)
+        ready = tuple(name for name in op.start if name not in stopping)
         return tuple(map(Stop, op.stop)) + tuple(map(Start, ready))
     if sup.ordering is Ordering.ONE_AT_A_TIME and op.kind is Kind.RESTART:
         # The stop list runs backwards: its last child is the first in start order.
