@@ -178,7 +178,7 @@ def test_a_leader_whose_network_hangs_ends_and_its_late_write_does_nothing(
         )
         acts(follower)
         eventually(lambda: "operation" in fake.status("shop"), "the other one has decided")
-        proxy.resume()
+        proxy.deliver()
         eventually(lambda: conflicts(leader, fake, audit_log), "the late write arrives")
     assert set(conflicts(leader, fake, audit_log)) == {"supervisiontrees"}
     check.counted_once(wait_history(fake, "shop", 1))

@@ -24,6 +24,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._up, self._down = threading.Event(), threading.Event()
         self._sockets: list[socket.socket] = []
+        self._forwards_goodbyes = True
         self.resume()
 
     @property
@@ -41,6 +42,14 @@ class Proxy:
         """Forward again, first what was kept."""
         self._up.set()
         self._down.set()
+
+    def deliver(self) -> None:
+        """Forward what was kept, and nothing that the same client sent after it.
+
+        A client that has ended meanwhile has said goodbye, and a server that hears that lets go of what it was asked before.
+        """
+        self._forwards_goodbyes = False
+        self.resume()
 
     def __enter__(self) -> Self:
         """Begin to accept connections."""
@@ -67,9 +76,11 @@ class Proxy:
                 for pump in ((client, server, self._up), (server, client, self._down)):
                     threading.Thread(target=self._pump, args=pump, daemon=True).start()
 
-    @staticmethod
-    def _pump(source: socket.socket, sink: socket.socket, is_open: threading.Event) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, is_open: threading.Event) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK):
+                was_kept = not is_open.is_set()
                 is_open.wait()
                 sink.sendall(data)
+                if was_kept and not self._forwards_goodbyes:
+                    return
