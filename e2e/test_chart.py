@@ -342,7 +342,7 @@ def test_the_operator_may_do_what_it_does_and_no_more(target: Target) -> None:
 @pytest.mark.usefixtures("notes")
 def test_the_operators_index_can_be_written_with_these_rights(target: Target) -> None:
     """With its own account the operator creates, changes and deletes the index, and sees whether there is a policy."""
-    token = target.kube.within(NAMESPACE).run("create", "token", "suptree").stdout.strip()
+    token = target.kube.within(NAMESPACE).token("suptree", hours=1)
     account = yamls.load(pathlib.Path(target.kube.kubeconfig).read_text())["clusters"][0]["cluster"]
     asyncio.run(_write_index(account, token))
     assert "suptree-index" not in target.kube.within("kube-public").run("get", "configmaps").stdout

@@ -1,6 +1,5 @@
 """What happens to pods from outside, on fake nodes: evictions and lost nodes; and how a tree paces what it does about them."""
 
-import json
 import time
 from collections.abc import Iterator
 
@@ -9,17 +8,11 @@ import pytest
 from e2e.lib import check, crash
 from e2e.lib.kube import Json, Kube, eventually, wait_condition, wait_history, wait_ready
 from e2e.lib.recorder import Recorder
+from e2e.lib.statuses import evict
 from e2e.lib.workloads import child, tree, workload
 from suptree.api.model import from_time
 
 ZONE = "example.org/zone"
-
-
-def evict(kube: Kube, pod: str) -> None:
-    """Evict a pod, as `kubectl drain` does."""
-    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": kube.namespace}}
-    path = f"/api/v1/namespaces/{kube.namespace}/pods/{pod}/eviction"
-    kube.run("create", "--raw", path, "-f", "-", given=json.dumps(body))
 
 
 def test_a_drain_restarts_the_rest_only_when_it_takes_a_child_down(fake: Kube, recorder: Recorder) -> None:
@@ -123,7 +116,7 @@ def nodes(fake: Kube) -> Iterator[tuple[str, str]]:
     yield names
     fake.run("delete", "node", *names, "--ignore-not-found")
     for node in fake.list("nodes", ZONE):
-        fake.run("label", "node", node["metadata"]["name"], f"{ZONE}-")
+        fake.patch("node", node["metadata"]["name"], {"metadata": {"labels": {ZONE: None}}})
 
 
 def dying(kube: Kube) -> list[str]:
@@ -180,7 +173,7 @@ def test_a_pod_that_is_stuck_on_a_lost_node_is_named_and_goes_with_it(
         crash.pretend(fake, f"{name}-web-0")
     eventually(lambda: len(dying(fake)) == len(trees), "both databases are to stop")
 
-    fake.run("delete", "node", gone)
+    fake.delete("node", gone)
     wait_condition(fake, "b", "Reconciling", "True", "StuckTerminating")
     said = fake.condition("b", "Reconciling")["message"]
     assert f"pod b-db-0 on node {tainted} should be gone and is not" in said
@@ -190,9 +183,9 @@ def test_a_pod_that_is_stuck_on_a_lost_node_is_named_and_goes_with_it(
     fake.run("taint", "node", tainted, "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute")
 
     # Somewhere else there is room for what comes in their place.
-    fake.run("label", "node", tainted, f"{ZONE}-")
+    fake.patch("node", tainted, {"metadata": {"labels": {ZONE: None}}})
     for node, zone in zip(fake_nodes(fake), trees.values(), strict=False):
-        fake.run("label", "node", node, f"{ZONE}={zone}")
+        fake.patch("node", node, {"metadata": {"labels": {ZONE: zone}}})
     for name in trees:
         check.counted_once(wait_history(fake, name, 1))
         wait_ready(fake, name)

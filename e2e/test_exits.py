@@ -148,7 +148,8 @@ def test_c14_a_change_of_scale_costs_nothing(real: Kube, recorder: Recorder) -> 
     wait_ready(real, "shop")
     before = check.census(recorder, "still")
     for replicas, pods, state in ((1, 1, "Up"), (0, 0, "Suspended"), (2, 2, "Up")):
-        real.run("scale", "deployment/web", "statefulset/db", f"--replicas={replicas}")
+        for kind, name in (("deployment", "web"), ("statefulset", "db")):
+            real.scale(kind, name, replicas)
 
         def is_so(pods: int = pods, state: str = state) -> bool:
             found = [(it["ready"], it["desired"], it["state"]) for it in real.status("shop")["children"][1:]]

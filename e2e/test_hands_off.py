@@ -203,7 +203,7 @@ def test_of_two_trees_the_older_keeps_a_child_and_the_younger_takes_over(fake: K
     check.untouched(recorder, before, "api")
     check.cost_nothing(fake.status("b-younger"))
 
-    fake.run("delete", "suptree", "a-older")
+    fake.delete("suptree", "a-older")
     check.cost_nothing(wait_ready(fake, "b-younger"))
     before = check.census(recorder, "web", "blog", "api")
     crash.pretend(fake, fake.pod("web"), 3)
@@ -214,8 +214,8 @@ def test_of_two_trees_the_older_keeps_a_child_and_the_younger_takes_over(fake: K
 
 def server_time(kube: Kube) -> str:
     """Return the API server's time, as it writes it into new objects."""
-    made = kube.run("create", "configmap", "clock", "--dry-run=server", "-o", "jsonpath={.metadata.creationTimestamp}")
-    return made.stdout
+    made = kube.create("configmap", {"metadata": {"name": "clock"}}, is_dry_run=True)
+    return str(made["metadata"]["creationTimestamp"])
 
 
 def test_a_child_may_come_later_than_its_tree(fake: Kube, recorder: Recorder) -> None:
@@ -231,7 +231,7 @@ def test_a_child_may_come_later_than_its_tree(fake: Kube, recorder: Recorder) ->
     fake.apply(workload("Deployment", "db", real=False))
     check.cost_nothing(wait_ready(fake, "shop"))
 
-    fake.run("delete", "deployment", "db")
+    fake.delete("deployment", "db")
     wait_condition(fake, "shop", "ResolvedRefs", "False", "ChildMissing")
     fake.apply(workload("Deployment", "db", real=False))
     check.cost_nothing(wait_condition(fake, "shop", "Ready", "True", "AllChildrenUp"))

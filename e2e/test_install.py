@@ -69,6 +69,8 @@ def test_from_helm_install_to_helm_upgrade(installed: Installation, shop: Kube) 
             assert pod["spec"]["containers"][0]["args"][-1] == "--verbose"
         check.cost_nothing(wait_ready(elsewhere, "shop"))
         crash.pretend(elsewhere, "db-0")
+        eventually(lambda: elsewhere.status("shop")["restarts"], "the crash is counted")
+        crash.recover(elsewhere, "db-0")
         wait_history(elsewhere, "shop", 1)
         check.counted_once(wait_ready(shop, "shop"))
         check.untouched(recorder, before)
@@ -100,7 +102,7 @@ def test_the_operator_uses_every_right_that_it_has(installed: Installation) -> N
         crash.pretend(kube, "db-0")
         wait_condition(kube, "all", "Stalled", "True", "Held")
         eventually(lambda: len(kube.held()) >= len(kinds), "new pods of every child are held")
-        kube.run("delete", "suptree", "all")
+        kube.delete("suptree", "all")
         eventually(lambda: not kube.held(), "no pod is held")
         eventually(lambda: not kube.list("configmaps", INDEX_LABEL), "the index is gone")
     entries = [*rights.requests(installed.target.audit_log, ACCOUNT)]
@@ -113,10 +115,10 @@ def test_the_operator_uses_every_right_that_it_has(installed: Installation) -> N
 
 def _replace_all_while_nobody_watches(installed: Installation, kube: Kube) -> None:
     """Have the operator find new pods when it comes back, so that it must ask whether that was wanted."""
-    installed.kube.run("scale", "deployment/suptree", "--replicas=0")
+    installed.kube.scale("deployment", "suptree", 0)
     eventually(lambda: not installed.pods(), "no operator runs")
-    kube.run("delete", "pods", "--all")
-    installed.kube.run("scale", "deployment/suptree", "--replicas=2")
+    kube.delete_all("pods")
+    installed.kube.scale("deployment", "suptree", 2)
     installed.roll_out()
 
 

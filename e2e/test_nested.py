@@ -183,7 +183,7 @@ def test_a_tree_that_was_stopped_starts_again_without_its_parent(real: Kube) -> 
     wait_ready(real, "top")
     crash.end(real, real.pod("side"), 3)
     eventually(lambda: is_held(real, "api"), "the tree is stopped, and waits for side")
-    real.run("delete", "suptree", "top")
+    real.delete("suptree", "top")
     status = wait_ready(real, "leaf")
     assert "parent" not in status
     assert not is_held(real, "api")
@@ -220,6 +220,6 @@ def test_a_second_parent_is_refused(kube: Kube) -> None:
     wait_condition(kube, "younger", "ResolvedRefs", "False", "TwoParents")
     assert "a child of the older tree older; take it out" in message(kube, "younger", "ResolvedRefs")
     assert kube.condition("older", "ResolvedRefs")["status"] == "True"
-    kube.run("delete", "suptree", "older")
+    kube.delete("suptree", "older")
     wait_condition(kube, "younger", "ResolvedRefs", "True", "Resolved")
     assert kube.status("leaf")["parent"] == "younger"

@@ -1,13 +1,10 @@
 """Where the gate policy is not installed: an ordered restart goes child by child, and the tree says so."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
-
-import yaml
 
 from e2e.lib import check, crash
 from e2e.lib.kube import Kube, eventually, wait_condition, wait_history, wait_ready
@@ -49,9 +46,7 @@ def keeper() -> list[dict[str, Any]]:
 
 def would_be(kube: Kube, manifest: dict[str, Any]) -> dict[str, Any]:
     """Return what the API server would store."""
-    options = ("--dry-run=server", "-o", "json", "-f", "-")
-    found: dict[str, Any] = json.loads(kube.run("create", *options, given=yaml.safe_dump(manifest)).stdout)
-    return found
+    return kube.create(manifest["kind"], manifest, is_dry_run=True)
 
 
 def is_held(kube: Kube, app: str) -> bool:
@@ -124,12 +119,12 @@ def test_a_policy_that_is_not_in_force_is_told(target: Target, fake: Kube) -> No
     install(target, f"gate.excludeNamespaces={{{fake.namespace}}}")
     try:
         time.sleep(LAG_SECONDS + 2)
-        fake.run("scale", "statefulset/web", "--replicas=2")
+        fake.scale("statefulset", "web", 2)
         wait_condition(fake, "shop", "OrderEnforced", "False", "GateNotInForce")
         assert "pod web-1 " in fake.condition("shop", "OrderEnforced")["message"]
     finally:
         install(target)
     time.sleep(LAG_SECONDS + 2)
-    fake.run("scale", "statefulset/web", "--replicas=3")
+    fake.scale("statefulset", "web", 3)
     wait_condition(fake, "shop", "OrderEnforced", "True", "GateInstalled")
     wait_ready(fake, "shop")

@@ -309,6 +309,6 @@ def test_the_manifests_go_with_the_tree(fake: Kube) -> None:
     said = fake.run("delete", "controllerrevision", others, "--dry-run=server", "--as", USER, check=False).stderr
     assert "no ControllerRevision but those in which it keeps manifests" in said
     before = fake.uid("job", "sync"), fake.uid("pod", "tool")
-    fake.run("delete", "suptree", "shop")
+    fake.delete("suptree", "shop")
     eventually(lambda: not revisions(fake), "the garbage collector deletes the ControllerRevisions")
     assert (fake.uid("job", "sync"), fake.uid("pod", "tool")) == before

@@ -55,7 +55,7 @@ def test_a_child_of_any_kind(fake: Kube, recorder: Recorder, granted: Target, au
     assert "no kind Cache in example.org/v1" in fake.condition("pages", "ResolvedRefs")["message"]
 
     fake.apply(objects["CustomResourceDefinition caches.example.org"])
-    fake.run("wait", "--for=condition=Established", "crd/caches.example.org", "--timeout=60s")
+    fake.wait_established("caches.example.org")
     wait_condition(fake, "pages", "ResolvedRefs", "False", "Forbidden")
     said = fake.condition("pages", "ResolvedRefs")["message"]
     assert 'add {apiGroup: "example.org", resource: caches} to scaleKinds' in said

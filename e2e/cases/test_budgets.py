@@ -35,7 +35,7 @@ def test_c44_a_child_that_cannot_be_started_again_uses_up_the_budget(real: Kube,
     )
     wait_ready(real, "shop")
     before = check.census(recorder, "db", "app")
-    real.run("delete", "configmap", "config")
+    real.delete("configmap", "config")
     crash.end(real, real.pod("db"), 3)
     status = wait_condition(real, "shop", "Stalled", "True", "Parked")
     assert [(it["cause"], it["outcome"]) for it in status["history"]] == [

@@ -96,7 +96,7 @@ def test_c44_a_config_error_is_a_failed_start(real: Kube) -> None:
     status = wait_condition(real, "shop", "Stalled", "True", "Parked")
     assert [(it["cause"], it["counted"]) for it in status["history"]] == [("StartFailed", False), ("StartFailed", True)]
     assert container(real, real.pod("web"))["state"]["waiting"]["reason"] == "CreateContainerConfigError"
-    real.run("create", "configmap", "missing")
+    real.create("configmap", {"metadata": {"name": "missing"}})
     real.reset("shop")
     assert wait_ready(real, "shop")["budget"]["used"] == 0
 

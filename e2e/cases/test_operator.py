@@ -5,8 +5,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from kubernetes import client, config
-
 from e2e.lib.kube import Json, Kube, eventually, wait_ready
 from e2e.lib.operator import Operator
 from e2e.lib.recorder import Recorder
@@ -30,20 +28,17 @@ def test_c65_a_change_between_two_of_our_writes_is_not_lost(fake: Kube) -> None:
         *(workload("Deployment", name, real=False) for name in ("db", "web")),
     )
     wait_ready(fake, "shop")
-    api = client.CustomObjectsApi(config.new_client_from_config(fake.kubeconfig))
-    where = ("suptree.dev", "v1alpha1", fake.namespace, "supervisiontrees", "shop")
     with Recorder(fake, "supervisiontrees") as trees:
         trees.catch_up()
         for intensity in range(101, 111):
             seen = len(trees.changes)
-            fake.run("delete", "pod", "-l", "app=db", "--wait=false")
+            fake.delete_all("pods", "app=db")
             end = time.monotonic() + 60
             while len(trees.changes) == seen:
                 assert time.monotonic() < end, "the operator wrote nothing"
                 time.sleep(0.001)
-            api.patch_namespaced_custom_object(*where, {"spec": {"intensity": intensity}})
-            generation = api.get_namespaced_custom_object(*where)["metadata"]["generation"]
-            wait_observed(fake, generation)
+            fake.patch("suptree", "shop", {"spec": {"intensity": intensity}})
+            wait_observed(fake, fake.tree("shop")["metadata"]["generation"])
             assert fake.status("shop")["budget"]["limit"] == intensity
             wait_ready(fake, "shop")
 
@@ -67,7 +62,6 @@ def bare_pod(name: str) -> Json:
 
 def fill_with_crashes(kube: Kube, names: list[str]) -> None:
     """Let the containers of all these pods end at once, each with as long a message as a kubelet would keep; one says 300 kB."""
-    core = client.CoreV1Api(config.new_client_from_config(kube.kubeconfig))
     for at, name in enumerate(names):
         ended = {"exitCode": 3, "reason": "Error", "containerID": f"fake://{at:064x}", "message": "x" * KUBELETS_LIMIT}
         if at == 0:
@@ -85,7 +79,7 @@ def fill_with_crashes(kube: Kube, names: list[str]) -> None:
             ],
             "conditions": [{"type": "Ready", "status": "False"}],
         }
-        core.patch_namespaced_pod_status(name, kube.namespace, {"status": status}, _preload_content=False)
+        kube.patch("pod", name, {"status": status}, subresource="status", type_="strategic")
 
 
 def test_c69_a_tree_of_200_children_that_all_crash_stays_small(fake: Kube) -> None:
@@ -116,13 +110,12 @@ def size(part: Json | list[Json]) -> int:
 
 def strangers(kube: Kube) -> None:
     """Create many large pods that no tree names, and that never run."""
-    core = client.CoreV1Api(config.new_client_from_config(kube.kubeconfig))
 
     def make(at: int) -> None:
         pod = pod_template(f"job-{at}", real=False)
         meta = {"name": f"job-{at}", "annotations": {"example.org/filler": "x" * STRANGERS_BYTES}, **pod["metadata"]}
         spec = {**pod["spec"], "schedulingGates": [{"name": "example.org/never"}]}
-        core.create_namespaced_pod(kube.namespace, {"metadata": meta, "spec": spec}, _preload_content=False)
+        kube.create("pod", {"metadata": meta, "spec": spec})
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(make, range(STRANGERS)))

@@ -117,7 +117,7 @@ def test_c11_evictions_in_bulk_spend_nothing_and_show(fake: Kube, recorder: Reco
 def test_c14_a_child_scaled_to_zero_is_left_at_zero(fake: Kube, recorder: Recorder) -> None:
     """A downscaler set a child to zero: a group restart skips it, does not wait for it, and nobody scales it up."""
     shop(fake, "db", "web", "log", strategy="OneForAll")
-    fake.run("scale", "statefulset/web", "--replicas=0")
+    fake.scale("statefulset", "web", 0)
     eventually(lambda: _state(fake, "web") == "Suspended", "web is Suspended")
     before = check.census(recorder, "db", "log")
     crash.pretend(fake, "db-0", 3)
@@ -126,7 +126,7 @@ def test_c14_a_child_scaled_to_zero_is_left_at_zero(fake: Kube, recorder: Record
     web = fake.get("statefulset", "web")
     assert (web["spec"]["replicas"], web["metadata"]["generation"]) == (0, 2)
     assert _state(fake, "web") == "Suspended"
-    fake.run("scale", "statefulset/web", "--replicas=1")
+    fake.scale("statefulset", "web", 1)
     eventually(lambda: _state(fake, "web") == "Up", "web is Up again")
     status = wait_ready(fake, "shop")
     assert len(status["history"]) == 1

@@ -98,7 +98,7 @@ class Gate:
 
     def create(self, namespace: str, manifest: Json) -> None:
         """Create any object, for real."""
-        self._kube.within(namespace).run("create", "--filename", "-", given=json.dumps(manifest))
+        self._kube.within(namespace).create(manifest["kind"], manifest)
 
 
 def until(condition: collections.abc.Callable[[], object]) -> None:

@@ -41,7 +41,7 @@ class Installed:
         # The port would be one of this machine.
         self.values: Json = {**on_fake_nodes, "metrics": {"enabled": False}, **(values or {})}
         self.helm("install", RELEASE, CHART, "--create-namespace", "--wait", "--timeout=90s", "--values", "-")
-        self.kube.run("wait", "--for=condition=Established", "crd/supervisiontrees.suptree.dev", "--timeout=60s")
+        self.kube.wait_established("supervisiontrees.suptree.dev")
         for pod in self._operators():
             self.kube.patch("pod", pod, {"metadata": {"finalizers": [FINALIZER]}})
         config = self._kubeconfig(RELEASE)
@@ -125,7 +125,7 @@ class Installed:
 
     def _kubeconfig(self, account: str) -> Path:
         """Write a kubeconfig with a service account's token."""
-        token = self.kube.run("create", "token", account, "--duration=1h").stdout.strip()
+        token = self.kube.token(account, hours=1)
         config = yamls.load(Path(self.kube.kubeconfig).read_text())
         config["users"] = [{"name": account, "user": {"token": token}}]
         for context in config["contexts"]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from e2e.cluster.spec import REAL_NODE
 from e2e.lib.api import Api, api
+from suptree.api.reasons import RESET_ANNOTATION
 
 Json = dict[str, Any]
 Objects = list[Json]
@@ -100,6 +101,37 @@ class Kube:
         if wait:
             eventually(lambda: self.uid(kind, name) != uid, f"{kind} {name} is gone")
 
+    def delete_all(self, kind: str, labels: str = "") -> None:
+        """Delete all objects with these labels, and do not wait for their end."""
+        self.api.ask("DELETE", self.path(kind), **({"labelSelector": labels} if labels else {}))
+
+    def create(self, kind: str, manifest: Json, *, is_dry_run: bool = False) -> Json:
+        """Create an object, or only ask the API server what it would make of it; return it.
+
+        Raises:
+            AssertionError: It is refused, with the API server's message.
+        """
+        return self.api.ask("POST", self.path(kind), manifest, **({"dryRun": "All"} if is_dry_run else {}))
+
+    def scale(self, kind: str, name: str, replicas: int) -> None:
+        """Scale a workload."""
+        self.patch(kind, name, {"spec": {"replicas": replicas}}, subresource="scale")
+
+    def token(self, account: str, hours: int) -> str:
+        """Return a new token of a service account of this namespace."""
+        asked = {"spec": {"expirationSeconds": hours * 3600}}
+        answer = self.api.ask("POST", self.path("serviceaccount", account, "token"), asked)
+        return str(answer["status"]["token"])
+
+    def wait_established(self, crd: str) -> None:
+        """Wait until the API server serves a kind."""
+
+        def so() -> bool:
+            conditions = self.get("crd", crd).get("status", {}).get("conditions", [])
+            return any((it["type"], it["status"]) == ("Established", "True") for it in conditions)
+
+        eventually(so, f"{crd} is established")
+
     def wait_rolled_out(self, kind: str, name: str) -> None:
         """Wait until a workload has as many pods as it is to have, all of its newest template and available."""
 
@@ -158,7 +190,7 @@ class Kube:
 
     def reset(self, name: str, value: str = "now") -> None:
         """Reset a tree, as a person would."""
-        self.run("annotate", "suptree", name, f"suptree.dev/reset={value}", "--overwrite")
+        self.patch("suptree", name, {"metadata": {"annotations": {RESET_ANNOTATION: value}}})
 
 
 def eventually(what: Callable[[], T], hope: str, patience: float = PATIENCE_SECONDS) -> T:

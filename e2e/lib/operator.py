@@ -32,9 +32,9 @@ def manifests(target: Target, *settings: str) -> list[dict[str, Any]]:
 def install(target: Target, *settings: str) -> None:
     """Install CRD, rights and gate policy from the chart."""
     kube = target.kube.within(NAMESPACE)
-    kube.run("create", "namespace", NAMESPACE, check=False)
+    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     kube.apply(*manifests(target, *settings))
-    kube.run("wait", "--for=condition=Established", "crd/supervisiontrees.suptree.dev", "--timeout=60s")
+    kube.wait_established("supervisiontrees.suptree.dev")
 
 
 ELECTED = ("--all-namespaces", "--leader-elect", "--lease-namespace", NAMESPACE, "--lease-name", RELEASE)
@@ -49,7 +49,7 @@ def kubeconfig(target: Target, folder: Path, server: str | None = None) -> Path:
         folder: Where to write it.
         server: The API server's address; None: the cluster's own.
     """
-    token = target.kube.within(NAMESPACE).run("create", "token", RELEASE, "--duration=24h").stdout.strip()
+    token = target.kube.within(NAMESPACE).token(RELEASE, hours=24)
     config = yamls.load(Path(target.kube.kubeconfig).read_text())
     config["users"] = [{"name": RELEASE, "user": {"token": token}}]
     for context in config["contexts"]:

@@ -1,6 +1,5 @@
 """What a kubelet (or a controller) writes into a pod's status, written by a test: for pods on kwok's fake nodes."""
 
-import json
 import time
 from typing import Any
 
@@ -91,4 +90,4 @@ def evict(kube: Kube, pod: str) -> None:
     """Evict a pod as a drain, an autoscaler or a descheduler does."""
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": kube.namespace}}
     url = f"/api/v1/namespaces/{kube.namespace}/pods/{pod}/eviction"
-    kube.run("create", "--raw", url, "-f", "-", given=json.dumps(eviction))
+    kube.api.ask("POST", url, eviction)
