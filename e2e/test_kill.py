@@ -184,8 +184,8 @@ def big(kube: Kube, ordering: str, each: int) -> None:
 
 @pytest.mark.parametrize("ordering", ["Parallel", "Ordered"])
 def test_killed_at_any_moment(fake: Kube, recorder: Recorder, killed: Operator, ordering: str) -> None:
-    """However long after the decision the operator is killed, each of 36 pods is replaced once and the restart is counted once."""
-    big(fake, ordering, 12)
+    """However long after the decision the operator is killed, each of 24 pods is replaced once and the restart is counted once."""
+    big(fake, ordering, 8)
     were_under_way = []
     with Recorder(fake, "supervisiontrees") as trees:
         for operation, delay in enumerate(MILLISECONDS[ordering], start=1):
@@ -276,7 +276,7 @@ def test_two_operators_at_once_decide_once(
     fake: Kube, recorder: Recorder, operator: Operator, tmp_path: Path, ordering: str
 ) -> None:
     """Two operators at once do what one would do: every pod is replaced once, for one count."""
-    big(fake, ordering, 10)
+    big(fake, ordering, 6)
     second = PreloadedOperator(operator.kube, operator.config, tmp_path / "second.log")
     second.start()
     try:

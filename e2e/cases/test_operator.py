@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -60,9 +61,16 @@ def bare_pod(name: str) -> Json:
     }
 
 
+def all_at_once(what: Callable[..., None], *arguments: Sequence[object]) -> None:
+    """Do something with each of these arguments, without waiting for the one before."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda it: what(*it), arguments))
+
+
 def fill_with_crashes(kube: Kube, names: list[str]) -> None:
     """Let the containers of all these pods end at once, each with as long a message as a kubelet would keep; one says 300 kB."""
-    for at, name in enumerate(names):
+
+    def end(at: int, name: str) -> None:
         ended = {"exitCode": 3, "reason": "Error", "containerID": f"fake://{at:064x}", "message": "x" * KUBELETS_LIMIT}
         if at == 0:
             ended["message"] = "x" * 300_000
@@ -81,13 +89,15 @@ def fill_with_crashes(kube: Kube, names: list[str]) -> None:
         }
         kube.patch("pod", name, {"status": status}, subresource="status", type_="strategic")
 
+    all_at_once(end, *enumerate(names))
+
 
 def test_c69_a_tree_of_200_children_that_all_crash_stays_small(fake: Kube) -> None:
     """What the operator writes of 200 children that all crashed stays under 100 kB, whatever their containers said last."""
     names = [numbered(at) for at in range(CHILDREN)]
+    all_at_once(fake.apply, *((bare_pod(it),) for it in names))
     fake.apply(
-        tree("crowd", *({"name": it, "selector": {"matchLabels": {"app": it}}} for it in names), intensity=CHILDREN),
-        *map(bare_pod, names),
+        tree("crowd", *({"name": it, "selector": {"matchLabels": {"app": it}}} for it in names), intensity=CHILDREN)
     )
     wait_ready(fake, "crowd")
     fill_with_crashes(fake, names)
@@ -117,8 +127,7 @@ def strangers(kube: Kube) -> None:
         spec = {**pod["spec"], "schedulingGates": [{"name": "example.org/never"}]}
         kube.create("pod", {"metadata": meta, "spec": spec})
 
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(make, range(STRANGERS)))
+    all_at_once(make, *((at,) for at in range(STRANGERS)))
 
 
 def peak_mebibytes(operator: Operator) -> float:

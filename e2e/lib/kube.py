@@ -127,8 +127,8 @@ class Kube:
         """Wait until the API server serves a kind."""
 
         def so() -> bool:
-            conditions = self.get("crd", crd).get("status", {}).get("conditions", [])
-            return any((it["type"], it["status"]) == ("Established", "True") for it in conditions)
+            conditions = self.get("crd", crd).get("status", {}).get("conditions")
+            return any((it["type"], it["status"]) == ("Established", "True") for it in conditions or [])
 
         eventually(so, f"{crd} is established")
 

@@ -86,18 +86,31 @@ def resolve(tree: str, child: Child, world: World) -> ChildView:
 def resolve_all(tree: str, children: Iterable[Child], world: World) -> tuple[ChildView, ...]:
     """Find the pods of all children; a pod that two of them claim is the earlier one's."""
     views: list[ChildView] = []
+    first: dict[str, int] = {}
+    """Which child has claimed a pod, or an object, by its position."""
     for child in children:
         view = resolve(tree, child, world)
-        mine = {pod.uid for pod in view.pods}
-        twin = next((it for it in views if any(pod.uid in mine for pod in it.pods) or _same_target(it, view)), None)
-        if twin is not None:
+        claims = tuple(_claims(view))
+        twin = min((first[it] for it in claims if it in first), default=None)
+        if twin is None:
+            first |= dict.fromkeys(claims, len(views))
+        else:
             view = ChildView(
                 child.name,
                 problem=Reason.CHILDREN_OVERLAP,
-                message=f"child {child.name}: its pods belong to child {twin.name} already; take one of the two out",
+                message=f"child {child.name}: its pods belong to child {views[twin].name} already; take one of the two out",
             )
         views.append(view)
     return tuple(views)
+
+
+def _claims(view: ChildView) -> Iterable[str]:
+    """Return what no other child may have: the object that it is, and its pods."""
+    if view.bare is not None:
+        yield view.bare.target
+    if view.workload is not None:
+        yield view.workload.uid
+    yield from (pod.uid for pod in view.pods)
 
 
 def strays(tree: str, views: Iterable[ChildView], world: World) -> tuple[Pod, ...]:
@@ -115,12 +128,6 @@ def strays(tree: str, views: Iterable[ChildView], world: World) -> tuple[Pod, ..
         for pod in view.pods
     }
     return tuple(pod for pod in found if pod.uid not in theirs)
-
-
-def _same_target(one: ChildView, other: ChildView) -> bool:
-    if one.bare is not None and other.bare is not None:
-        return one.bare.target == other.bare.target
-    return one.workload is not None and other.workload is not None and one.workload.uid == other.workload.uid
 
 
 def _by_selector(child: Child, world: World) -> ChildView:
