@@ -152,7 +152,7 @@ class Stream:
 
     def end(self) -> None:
         """End it, from another thread."""
-        with suppress(RuntimeError, ValueError):  # it has ended already, or is about to
+        with suppress(RuntimeError, ValueError, OSError):  # it has ended already, or is about to
             self._answer.shutdown()
 
 
