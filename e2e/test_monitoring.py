@@ -46,6 +46,7 @@ def test_the_dashboard_shows_a_real_run(scraping: str, fake: Kube) -> None:
         scrapes.wait(f'suptree_tree_exhausted{{namespace="{fake.namespace}",tree="report"}} 1.0')
         scrapes.wait(f'suptree_operation_start_time_seconds{{namespace="{fake.namespace}",tree="stuck"}} 1.')
         scrapes.wait('suptree_restarts_total{cause="Deleted"')
+        scrapes.wait_for_a_line()
     seen = scene(scrapes, fake)
     picture = fromstring(str(draw(DASHBOARD, seen)))  # noqa: S314 - of our own making
     assert [it["title"] for it in PANELS if not _is_drawn(picture, it)] == []

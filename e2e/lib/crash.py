@@ -13,7 +13,13 @@ def end(kube: Kube, pod: str, code: int = 3) -> None:
 
 def be_ready(kube: Kube, app: str) -> None:
     """Let the real pod of an app become Ready, as soon as it runs (its probe is `workloads.READY_WHEN_TOLD`)."""
-    kube.run("exec", wait_running(kube, app), "--", "touch", "/tmp/ready")  # noqa: S108 - in the container
+
+    def is_told() -> bool:
+        # What runs by its status may have ended just now.
+        told = kube.run("exec", wait_running(kube, app), "--", "touch", "/tmp/ready", check=False)  # noqa: S108 - in the container
+        return told.returncode == 0
+
+    eventually(is_told, f"{app} is told to be Ready")
 
 
 def pretend(kube: Kube, pod: str, code: int = 3, reason: str = "Error") -> float:
@@ -39,7 +45,23 @@ def pretend(kube: Kube, pod: str, code: int = 3, reason: str = "Error") -> float
 
 
 def finish(kube: Kube, pod: str, code: int = 0) -> None:
-    """Write into a pod of a Job on a fake node that it has run to its end."""
+    """Write into a pod of a Job on a fake node that it has run to its end, until that lasts: kwok may say once more that it runs."""
+    looks = 0
+
+    def has_lasted() -> bool:
+        nonlocal looks
+        if not kube.uid("pod", pod):
+            return True
+        is_over = kube.get("pod", pod)["status"]["phase"] in {"Failed", "Succeeded"}
+        looks = looks + 1 if is_over else 0
+        if not is_over:
+            _finish(kube, pod, code)
+        return looks > 1
+
+    eventually(has_lasted, f"pod {pod} is over")
+
+
+def _finish(kube: Kube, pod: str, code: int) -> None:
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     status = kube.get("pod", pod)["status"]
     ended = {

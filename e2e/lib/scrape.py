@@ -63,6 +63,11 @@ class Scrapes:
         """Wait until it shows."""
         eventually(lambda: self.shows(sample), f"the metrics say {sample}")
 
+    def wait_for_a_line(self) -> None:
+        """Wait until what it shows now has been read twice more: a line has two points."""
+        already = len(self._read)
+        eventually(lambda: len(self._read) > already + 1, "the metrics are read twice more")
+
     def series(self) -> list[Series]:
         """Return all that was read."""
         found: dict[tuple[tuple[str, str], ...], list[tuple[float, float | None]]] = {}
