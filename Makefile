@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CLUSTER ?= local
-# Each worker has a cluster of its own; the tests wait half of the time.
+# Each worker has a cluster of its own; three of them keep two cores busy.
 E2E_WORKERS ?= 3
 # Without its cache of compiled modules every Python process compiles everything again: tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE

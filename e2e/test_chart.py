@@ -111,7 +111,8 @@ def prometheus(target: Target) -> collections.abc.Iterator[None]:
         return
     kinds = [f"{it}.{group}" for it in ("servicemonitors", "prometheusrules")]
     target.kube.apply(*monitoring.definitions("servicemonitors", "prometheusrules"))
-    target.kube.run("wait", "--for=condition=Established", *(f"crd/{it}" for it in kinds), "--timeout=60s")
+    for it in kinds:
+        target.kube.wait_established(it)
     yield
     target.kube.run("delete", "crd", *kinds, "--wait=false")
 

@@ -2,14 +2,17 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from e2e.lib.kube import Json, Kube, eventually, wait_ready
 from e2e.lib.operator import Operator
 from e2e.lib.recorder import Recorder
 from e2e.lib.workloads import child, pod_template, tree, workload
+
+T = TypeVar("T")
 
 CHILDREN = 200
 OURS_LIMIT_BYTES = 100_000
@@ -61,18 +64,18 @@ def bare_pod(name: str) -> Json:
     }
 
 
-def all_at_once(what: Callable[..., None], *arguments: Sequence[object]) -> None:
-    """Do something with each of these arguments, without waiting for the one before."""
+def all_at_once(what: Callable[[T], None], those: Iterable[T]) -> None:
+    """Do something with each of those, without waiting for the one before."""
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda it: what(*it), arguments))
+        list(pool.map(what, those))
 
 
 def fill_with_crashes(kube: Kube, names: list[str]) -> None:
     """Let the containers of all these pods end at once, each with as long a message as a kubelet would keep; one says 300 kB."""
 
-    def end(at: int, name: str) -> None:
-        ended = {"exitCode": 3, "reason": "Error", "containerID": f"fake://{at:064x}", "message": "x" * KUBELETS_LIMIT}
-        if at == 0:
+    def end(name: str) -> None:
+        ended = {"exitCode": 3, "reason": "Error", "containerID": f"fake://{name}", "message": "x" * KUBELETS_LIMIT}
+        if name == names[0]:
             ended["message"] = "x" * 300_000
         status = {
             "containerStatuses": [
@@ -89,13 +92,13 @@ def fill_with_crashes(kube: Kube, names: list[str]) -> None:
         }
         kube.patch("pod", name, {"status": status}, subresource="status", type_="strategic")
 
-    all_at_once(end, *enumerate(names))
+    all_at_once(end, names)
 
 
 def test_c69_a_tree_of_200_children_that_all_crash_stays_small(fake: Kube) -> None:
     """What the operator writes of 200 children that all crashed stays under 100 kB, whatever their containers said last."""
     names = [numbered(at) for at in range(CHILDREN)]
-    all_at_once(fake.apply, *((bare_pod(it),) for it in names))
+    all_at_once(fake.apply, map(bare_pod, names))
     fake.apply(
         tree("crowd", *({"name": it, "selector": {"matchLabels": {"app": it}}} for it in names), intensity=CHILDREN)
     )
@@ -127,7 +130,7 @@ def strangers(kube: Kube) -> None:
         spec = {**pod["spec"], "schedulingGates": [{"name": "example.org/never"}]}
         kube.create("pod", {"metadata": meta, "spec": spec})
 
-    all_at_once(make, *((at,) for at in range(STRANGERS)))
+    all_at_once(make, range(STRANGERS))
 
 
 def peak_mebibytes(operator: Operator) -> float:

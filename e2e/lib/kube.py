@@ -125,12 +125,7 @@ class Kube:
 
     def wait_established(self, crd: str) -> None:
         """Wait until the API server serves a kind."""
-
-        def so() -> bool:
-            conditions = self.get("crd", crd).get("status", {}).get("conditions")
-            return any((it["type"], it["status"]) == ("Established", "True") for it in conditions or [])
-
-        eventually(so, f"{crd} is established")
+        eventually(lambda: is_true(self.get("crd", crd), "Established"), f"{crd} is established")
 
     def wait_rolled_out(self, kind: str, name: str) -> None:
         """Wait until a workload has as many pods as it is to have, all of its newest template and available."""
@@ -235,8 +230,13 @@ def wait_condition(kube: Kube, tree: str, type_: str, status: str, reason: str) 
 
 def is_ready(pod: Json) -> bool:
     """Tell whether a pod is Ready."""
-    conditions = pod.get("status", {}).get("conditions") or []
-    return any(it["type"] == "Ready" and it["status"] == "True" for it in conditions)
+    return is_true(pod, "Ready")
+
+
+def is_true(found: Json, type_: str) -> bool:
+    """Tell whether a condition of an object is True."""
+    conditions = found.get("status", {}).get("conditions") or []
+    return any((it["type"], it["status"]) == (type_, "True") for it in conditions)
 
 
 def wait_running(kube: Kube, app: str) -> str:

@@ -18,7 +18,7 @@ Json = dict[str, Any]
 @cache  # not when the module is imported: every worker that runs tests imports it
 def drawn() -> list[Json]:
     """Return the scenarios of one run."""
-    return list(scenarios(1, 500))
+    return list(scenarios(1, 1000))
 
 
 def specs(spec: Json, depth: int = 1) -> Iterator[tuple[Json, int]]:
@@ -65,7 +65,7 @@ def test_everything_is_drawn() -> None:
 )
 def test_everything_happens(observation: str) -> None:
     """A run sees every kind of observation, and not once by chance."""
-    assert sum(seen[0] == observation for seen in observed()) > 10
+    assert sum(seen[0] == observation for seen in observed()) > 20
 
 
 @pytest.mark.parametrize("why", ["intensity", "auto_shutdown", "bad_spec"])

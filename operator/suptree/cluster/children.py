@@ -86,8 +86,7 @@ def resolve(tree: str, child: Child, world: World) -> ChildView:
 def resolve_all(tree: str, children: Iterable[Child], world: World) -> tuple[ChildView, ...]:
     """Find the pods of all children; a pod that two of them claim is the earlier one's."""
     views: list[ChildView] = []
-    first: dict[str, int] = {}
-    """Which child has claimed a pod, or an object, by its position."""
+    first: dict[str, int] = {}  # the position of the child that claims it
     for child in children:
         view = resolve(tree, child, world)
         claims = tuple(_claims(view))
