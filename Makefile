@@ -41,7 +41,7 @@ build-image: setup ## build the operator's image without Docker, as root (40 sec
 	@$(BIN)/python -m e2e.image $(FILE)
 
 e2e: setup $(if $(filter local,$(CLUSTER)),build-cluster build-image) ## end-to-end tests; CLUSTER=local (default), kind or kubeconfig; KUBERNETES=1.37 or 1.36
-	@CLUSTER=$(CLUSTER) $(BIN)/pytest -q e2e $(if $(filter local,$(CLUSTER)),-n $(E2E_WORKERS) --dist worksteal)
+	@CLUSTER=$(CLUSTER) $(BIN)/pytest -q e2e $(if $(filter local,$(CLUSTER)),-n $(E2E_WORKERS) --dist loadfile --no-loadscope-reorder)
 
 test: verify e2e ## every test
 

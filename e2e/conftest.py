@@ -14,6 +14,31 @@ from e2e.lib.recorder import Recorder
 from e2e.lib.target import Target, UnavailableError
 from e2e.lib.target import target as provide
 
+LONGEST_FIRST = (
+    "test_install.py",
+    "test_recreate.py",
+    "test_kubelet.py",
+    "test_exits.py",
+    "test_kill.py",
+    "test_uninstall.py",
+    "test_examples.py",
+    "test_nested.py",
+    "test_budgets.py",
+    "test_disruptions.py",
+    "test_many.py",
+    "test_cluster.py",
+    "test_operator.py",
+    "test_hands_off.py",
+    "test_ways_out.py",
+)
+"""The files that take a minute and more; a worker takes a whole file, because what a file's tests share takes long to make."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that all workers end at about the same time."""
+    order = {name: at for at, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda it: order.get(it.path.name, len(order)))
+
 
 @pytest.fixture(scope="session")
 def target() -> Iterator[Target]:
@@ -52,13 +77,8 @@ def killed(operator: Operator) -> Iterator[Operator]:
 def kube(target: Target, operator: Operator) -> Iterator[Kube]:
     """An empty namespace, with the operator at work."""
     assert operator.process is not None
-    name = f"t-{secrets.token_hex(4)}"
-    here = target.kube.within(name)
-    here.create_namespace()
-    yield here
-    here.delete_namespace()
-    if target.fake_nodes:
-        here.drop_fake_pods()
+    with target.namespace() as here:
+        yield here
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The examples, each applied as a user would and put to the test that it is made for; on fake nodes."""
 
-import secrets
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -141,17 +141,15 @@ def applied(target: Target, operator: Operator, recreating: None) -> Iterator[di
     if not target.fake_nodes:
         pytest.skip("kwok's fake nodes must be there for this: use CLUSTER=local")
     found = {}
-    for example in (*(story.example for story in STORIES), TRAINING):
-        found[example] = kube = target.kube.within(f"t-{example}-{secrets.token_hex(2)}")
-        kube.create_namespace()
-        kube.apply(*map(on_fake_nodes, load(EXAMPLES / f"{example}.yaml")))
-    for story in STORIES:
-        for it in load(EXAMPLES / f"{story.example}.yaml"):
-            if it["kind"] == "Job":
-                run_to_end(found[story.example], it["metadata"]["name"])
-    yield found
-    for kube in found.values():
-        kube.delete_namespace()
+    with ExitStack() as stack:
+        for example in (*(story.example for story in STORIES), TRAINING):
+            found[example] = kube = stack.enter_context(target.namespace(f"t-{example}"))
+            kube.apply(*map(on_fake_nodes, load(EXAMPLES / f"{example}.yaml")))
+        for story in STORIES:
+            for it in load(EXAMPLES / f"{story.example}.yaml"):
+                if it["kind"] == "Job":
+                    run_to_end(found[story.example], it["metadata"]["name"])
+        yield found
 
 
 def running(kube: Kube, app: str, count: int = 1) -> list[str]:

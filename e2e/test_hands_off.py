@@ -274,10 +274,11 @@ def test_pods_that_go_with_their_namespace_are_no_failure(fake: Kube, recorder: 
     )
     wait_ready(fake, "shop")
 
-    def is_refused() -> bool:
-        return fake.run("delete", "suptree", "shop", "--dry-run=server", check=False).returncode != 0
+    def can_go() -> bool:
+        asked = ("delete", "suptree", "shop", "--dry-run=server", "--ignore-not-found")
+        return fake.run(*asked, check=False).returncode == 0
 
-    eventually(is_refused, "the tree cannot be deleted")
+    eventually(lambda: not can_go(), "the tree cannot be deleted")
     try:
         fake.delete_namespace()
         eventually(lambda: not fake.list("pods"), "all pods are gone")
@@ -290,4 +291,5 @@ def test_pods_that_go_with_their_namespace_are_no_failure(fake: Kube, recorder: 
         assert fake.events("Restarting") == []
     finally:
         for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
-            fake.run("delete", kind, f"keep-trees-{fake.namespace}")
+            fake.delete(kind, f"keep-trees-{fake.namespace}")
+        eventually(can_go, "the tree can be deleted")

@@ -29,7 +29,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
 @pytest.fixture
 def shop(installed: Installation) -> Iterator[Kube]:
     """A namespace with a shop that runs."""
-    with installed.namespace() as kube:
+    with installed.target.namespace() as kube:
         kube.apply(workload("StatefulSet", "db"), workload("Deployment", "web"))
         yield kube
 
@@ -45,7 +45,7 @@ def test_from_helm_install_to_helm_upgrade(installed: Installation, shop: Kube) 
     """Installed for one namespace, the operator in the cluster restarts a group there and reads nothing elsewhere; upgraded to watch all, it has touched nobody and goes on."""
     assert installed.target.audit_log is not None
     old = {it["metadata"]["uid"] for it in installed.ensure(watchNamespaces=[shop.namespace])}
-    with installed.namespace() as elsewhere, Recorder(shop) as recorder:
+    with installed.target.namespace() as elsewhere, Recorder(shop) as recorder:
         elsewhere.apply(workload("StatefulSet", "db", real=False), tree("shop", child("StatefulSet", "db")))
         supervise(shop)
         before = check.census(recorder, "db", "web")
@@ -90,7 +90,7 @@ def test_the_operator_uses_every_right_that_it_has(installed: Installation) -> N
     """Each verb on each resource that the chart grants was used by the time that a tree has seen everything, and no other was tried."""
     assert installed.target.audit_log is not None
     installed.ensure(**ALL)
-    with installed.namespace() as kube:
+    with installed.target.namespace() as kube:
         kinds = {"StatefulSet": "db", "Deployment": "web", "ReplicaSet": "worker", "DaemonSet": "agent"}
         kube.apply(*(workload(kind, name, real=False) for kind, name in kinds.items()))
         children = [child(kind, name) for kind, name in kinds.items()]

@@ -1,7 +1,6 @@
 """Children of 200 pods, on fake nodes."""
 
 import json
-import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -25,15 +24,12 @@ def crowd(target: Target, operator: Operator) -> Iterator[Kube]:
     assert operator.process is not None
     if not target.fake_nodes:
         pytest.skip("kwok's fake nodes must be there for this: use CLUSTER=local")
-    kube = target.kube.within(f"t-{secrets.token_hex(4)}")
-    kube.create_namespace()
-    made = [workload(kind, name, PODS[name], real=False) for name, kind in KINDS.items()]
-    kube.apply(*made, workload("Deployment", "stranger", 5, real=False))
-    for name, kind in KINDS.items():
-        kube.wait_rolled_out(kind, name)
-    yield kube
-    kube.delete_namespace()
-    kube.drop_fake_pods()
+    with target.namespace() as kube:
+        made = [workload(kind, name, PODS[name], real=False) for name, kind in KINDS.items()]
+        kube.apply(*made, workload("Deployment", "stranger", 5, real=False))
+        for name, kind in KINDS.items():
+            kube.wait_rolled_out(kind, name)
+        yield kube
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Two teams share a cluster: what one of them has supervised, held or broken is nothing to the other."""
 
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,18 +11,17 @@ from e2e.lib import check, crash
 from e2e.lib.kube import Kube, eventually, wait_condition, wait_ready
 from e2e.lib.operator import writes
 from e2e.lib.recorder import Recorder
+from e2e.lib.target import Target
 from e2e.lib.workloads import child, tree, workload
 
 APPS = ("db", "web")
 
 
 @pytest.fixture
-def other(fake: Kube) -> Iterator[Kube]:
+def other(target: Target) -> Iterator[Kube]:
     """Make another tenant's namespace."""
-    here = fake.within(f"t-{secrets.token_hex(4)}")
-    here.create_namespace()
-    yield here
-    here.delete_namespace()
+    with target.namespace() as here:
+        yield here
 
 
 def test_a_tree_never_touches_another_namespace(fake: Kube, other: Kube, audit_log: Path) -> None:

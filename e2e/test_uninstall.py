@@ -64,26 +64,17 @@ def installed(own: Target, tmp_path: Path) -> Iterator[Installed]:
         yield found
 
 
-@contextmanager
-def empty(own: Target) -> Iterator[Kube]:
-    """Make an empty namespace."""
-    here = own.kube.within(f"t-{secrets.token_hex(4)}")
-    here.create_namespace()
-    yield here
-    here.run("delete", "namespace", here.namespace, "--wait=false", "--ignore-not-found")
-
-
 @pytest.fixture
 def kube(own: Target) -> Iterator[Kube]:
     """An empty namespace."""
-    with empty(own) as found:
+    with own.namespace() as found:
         yield found
 
 
 @pytest.fixture
 def other(own: Target) -> Iterator[Kube]:
     """Another empty namespace."""
-    with empty(own) as found:
+    with own.namespace() as found:
         yield found
 
 

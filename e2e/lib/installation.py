@@ -14,7 +14,7 @@ import pytest
 from e2e import image
 from e2e.cluster.report import Report
 from e2e.lib.door import Door
-from e2e.lib.kube import Kube, eventually
+from e2e.lib.kube import eventually
 from e2e.lib.target import ROOT, Target
 from e2e.lib.target import target as provide
 
@@ -77,14 +77,6 @@ class Installation:
     def pods(self) -> list[Json]:
         """Return the operator's pods."""
         return self.kube.list("pods", "app.kubernetes.io/component=operator")
-
-    @contextlib.contextmanager
-    def namespace(self) -> Iterator[Kube]:
-        """Make a namespace for workloads."""
-        here = self.target.kube.within(f"t-{secrets.token_hex(4)}")
-        here.create_namespace()
-        yield here
-        here.delete_namespace()
 
 
 @contextlib.contextmanager

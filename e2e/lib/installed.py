@@ -17,7 +17,8 @@ import yaml
 
 from e2e.cluster import FAKE_LABEL, FAKE_TAINT
 from e2e.lib.kube import Kube, eventually
-from e2e.lib.operator import NAMESPACE, RELEASE, Operator
+from e2e.lib.operator import NAMESPACE, RELEASE
+from e2e.lib.preloaded import PreloadedOperator
 from e2e.lib.target import ROOT, Target
 from tests import yamls
 
@@ -47,7 +48,7 @@ class Installed:
         config = self._kubeconfig(RELEASE)
         # A process has no service account's files, in which a pod finds its namespace.
         arguments = [*self._arguments("deployment", RELEASE), "--lease-namespace", NAMESPACE]
-        self.operator = Operator(self.kube, config, folder / "operator.log", arguments)
+        self.operator = PreloadedOperator(self.kube, config, folder / "operator.log", arguments)
         self.operator.start()
 
     def helm(self, *arguments: str) -> str:

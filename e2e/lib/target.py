@@ -1,6 +1,7 @@
 """The cluster that tests run on: the local one, kind, or whatever KUBECONFIG names."""
 
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -31,6 +32,17 @@ class Target:
     """The API server's audit log, one JSON object a line."""
     cluster: Cluster | None = None
     """The local cluster itself, when it is one."""
+
+    @contextmanager
+    def namespace(self, prefix: str = "t") -> Iterator[Kube]:
+        """Make a namespace, and leave nothing at work in it; of a cluster that is not ours, leave nothing at all."""
+        here = self.kube.within(f"{prefix}-{secrets.token_hex(4)}")
+        here.create_namespace()
+        yield here
+        if self.cluster is None:
+            here.delete_namespace()
+        else:
+            here.empty()
 
 
 class UnavailableError(Exception):

@@ -12,6 +12,7 @@ import pytest
 
 import suptree.api
 import suptree.core
+from e2e.conftest import LONGEST_FIRST
 from suptree.api.words import Word
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +55,11 @@ def test_no_file_is_too_long_to_be_read(where: str) -> None:
     """Each module is short enough to be read at a sitting."""
     lengths = {path.name: len(path.read_text().splitlines()) for path in (ROOT / where).rglob("*.py")}
     assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
+
+
+def test_the_longest_end_to_end_tests_are_there() -> None:
+    """Files that are to begin first are named as they are."""
+    assert set(LONGEST_FIRST) <= {path.name for path in (ROOT / "e2e").rglob("test_*.py")}
 
 
 def test_imports_go_down_only() -> None:

@@ -4,7 +4,6 @@ import ipaddress
 import json
 import os
 import pathlib
-import secrets
 import select
 import signal
 import subprocess
@@ -113,12 +112,10 @@ def shared(target: Target) -> Iterator[tuple[Cluster, str]]:
     """Give the cluster that all tests share, and a namespace of it."""
     if target.cluster is None:
         pytest.skip("it is about the local cluster: use CLUSTER=local")
-    here = target.kube.within(f"t-{secrets.token_hex(4)}")
-    here.create_namespace()
-    account = f"/api/v1/namespaces/{here.namespace}/serviceaccounts"
-    _until(lambda: here.api.objects(account)[0])
-    yield target.cluster, here.namespace
-    here.delete_namespace()
+    with target.namespace() as here:
+        account = f"/api/v1/namespaces/{here.namespace}/serviceaccounts"
+        _until(lambda: here.api.objects(account)[0])
+        yield target.cluster, here.namespace
 
 
 @pytest.mark.usefixtures("nothing_left")

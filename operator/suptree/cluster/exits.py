@@ -6,6 +6,7 @@ to the child's `failurePolicy`; then it is counted whether enough pods have fail
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from suptree.api.child import Child
 from suptree.api.choices import FailureAction
@@ -45,7 +46,7 @@ class Judgement:
     """When a clock of the child runs out (seconds since the epoch)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
     """What there is to judge one child by."""
 
@@ -72,6 +73,11 @@ class Evidence:
     """UIDs of the controllers that were read after the pods were."""
     ghosts: Sequence[Pod] = ()
     """The last views of pods that are gone and were not judged."""
+
+    @cached_property
+    def present(self) -> Sequence[Pod]:
+        """The pods whose containers are looked at: what one reports on the way out is no exit."""
+        return [pod for pod in self.pods if not pod.is_deleting and not self.replaced.has(pod)]
 
 
 Finding = tuple[Pod | None, Exit]
@@ -110,7 +116,7 @@ def judge(it: Evidence) -> Judgement:
         seen=fitting(Seen(pods, it.generation, dipped, paused, incident), it.replaced),
         without_effect=findings[0][1] if findings and exit_ is None else None,
         failed=tuple(pod for pod, _ in failures if pod is not None),
-        abandoned=tuple(pod for pod in _present(it) if _is_abandoned(it, seen, pod)),
+        abandoned=tuple(pod for pod in it.present if _is_abandoned(it, seen, pod)),
         confirm=tuple(deletions.confirm.values()),
         wake_at=min(_deadlines(it, seen), default=None),
     )
@@ -148,14 +154,9 @@ def _dipped(it: Evidence, seen: Seen) -> int | None:
     return seen.dipped if seen.dipped is not None and it.now - seen.dipped < DIP_SECONDS else None
 
 
-def _present(it: Evidence) -> list[Pod]:
-    """Return the pods whose containers are looked at: what one reports on the way out is no exit."""
-    return [pod for pod in it.pods if not pod.is_deleting and not it.replaced.has(pod)]
-
-
 def _deaths(it: Evidence, seen: Seen) -> list[Finding]:
     found: list[Finding] = []
-    for pod in _present(it):
+    for pod in it.present:
         for death in latest(pod):
             cause = None if seen.judged(pod, death.id) else cause_of(pod, death)
             if cause is None or (REASONS[cause] is Reason.SHUTDOWN and not was_down(it.pods, seen, it.replaced, pod)):
@@ -259,7 +260,7 @@ def _limit(it: Evidence, known: Known, pod: Pod) -> tuple[Cause, int] | None:
 
 def _clocks(it: Evidence, seen: Mapping[str, Known]) -> list[Finding]:
     found: list[Finding] = []
-    for pod in _present(it):
+    for pod in it.present:
         known = seen[short_uid(pod.uid)]
         limit = _limit(it, known, pod)
         if known.since is None or limit is None or _late_mark(pod) in known.deaths:
@@ -286,7 +287,7 @@ def _is_abandoned(it: Evidence, seen: Mapping[str, Known], pod: Pod) -> bool:
 def _deadlines(it: Evidence, seen: Mapping[str, Known]) -> list[float]:
     """Return when the clocks that run will have run out."""
     times: list[float] = []
-    for pod in _present(it):
+    for pod in it.present:
         since = seen[short_uid(pod.uid)].since
         if since is None:
             continue
@@ -308,10 +309,11 @@ def _all_judged(it: Evidence, seen: Mapping[str, Known], findings: Sequence[Find
         uid = short_uid(pod.uid)
         known = pods[uid] = seen[uid]
         if pod.deaths or pod.is_deleting or known.deaths or pod.uid in failed or pod.uid in late:
-            deaths = {short_id(death.id) for death in latest(pod)} | ({GONE} if pod.is_deleting else set())
+            deaths = frozenset(short_id(death.id) for death in latest(pod)) | ({GONE} if pod.is_deleting else set())
             deaths |= {_late_mark(pod)} if pod.uid in late else {_late_mark(pod)} & known.deaths
             has_failed = known.has_failed or pod.uid in failed
-            pods[uid] = replace(known, deaths=frozenset(deaths), has_failed=has_failed)
+            if (deaths, has_failed) != (known.deaths, known.has_failed):
+                pods[uid] = replace(known, deaths=deaths, has_failed=has_failed)
     return pods
 
 
