@@ -1,10 +1,8 @@
 """What Suptree's own accounts may do beyond what RBAC can say: the chart's ValidatingAdmissionPolicies, on a real API server."""
 
 import json
-from collections.abc import Callable
 
-from kubernetes import client, config
-
+from e2e.lib.api import Api
 from e2e.lib.kube import Json, Kube, eventually
 from e2e.lib.operator import NAMESPACE, RELEASE
 
@@ -39,20 +37,12 @@ REFUSED: dict[str, tuple[Json, str]] = {
 ITS_OWN: Json = {"metadata": {"labels": {"suptree.dev/tree": "shop", "suptree.dev/operation": "1"}}}
 
 
-def api(kube: Kube, account: str) -> client.CoreV1Api:
-    """Return a client under an account; an empty one is the administrator's."""
-    found = config.new_client_from_config(kube.kubeconfig)
-    if account:
-        found.set_default_header("Impersonate-User", account)
-    return client.CoreV1Api(found)
-
-
-def against(call: Callable[..., object], *args: object) -> str:
-    """Try a call without carrying it out; return what was said against it, empty if nothing."""
+def against(api: Api, kube: Kube, patch: Json) -> str:
+    """Try to patch the pod, without carrying it out; return what was said against it, empty if nothing."""
     try:
-        call(*args, dry_run="All")
-    except client.ApiException as error:
-        return str(json.loads(error.body)["message"])
+        api.patch(kube.path("pod", "it"), patch, "strategic", dryRun="All")
+    except AssertionError as error:
+        return str(error)
     return ""
 
 
@@ -61,13 +51,13 @@ def test_a_stolen_token_changes_no_pod(kube: Kube) -> None:
     kube.apply(HELD_TWICE)
     eventually(lambda: not kube.held(), "the operator lets go what no tree holds")
     assert kube.get("pod", "it")["spec"]["schedulingGates"] == [{"name": "example.org/other"}]
-    ours, others = api(kube, ACCOUNT).patch_namespaced_pod, api(kube, "").patch_namespaced_pod
+    ours = Api(kube.kubeconfig, ACCOUNT)
     for name, (patch, why) in REFUSED.items():
-        answer = eventually(lambda it=patch: against(ours, "it", kube.namespace, it), f"{name} is refused")  # type: ignore[misc]
+        answer = eventually(lambda it=patch: against(ours, kube, it), f"{name} is refused")  # type: ignore[misc]
         assert f"'{RELEASE}-confine-pods'" in answer, f"{name}: {answer}"
         assert why in answer, f"{name}: {answer}"
-        assert against(others, "it", kube.namespace, patch) == "", name
-    assert against(ours, "it", kube.namespace, ITS_OWN) == ""
+        assert against(kube.api, kube, patch) == "", name
+    assert against(ours, kube, ITS_OWN) == ""
 
 
 def test_a_stolen_token_creates_nothing_under_another_name(kube: Kube) -> None:

@@ -277,12 +277,13 @@ def test_a_namespace_without_trees_is_left_alone(gate: Gate) -> None:
 
 def test_an_index_without_data_holds_nothing(gate: Gate, namespace: str) -> None:
     """An index that was emptied, and one of binary data only, let every pod start."""
+    here = gate.within(namespace)
     gate.index(namespace, HOLD_WEB)
     for body in ({"data": None}, {"binaryData": {"app.web": "c2hvcCBob2xkIGFwcD13ZWI="}}):
-        gate.core.patch_namespaced_config_map(INDEX_NAME, namespace, body)
+        here.patch("configmap", INDEX_NAME, body)
         until(lambda: not is_held(gate.pod(namespace, WEB)))
         assert tree_of(gate.pod(namespace, WEB)) is None
-    gate.core.delete_namespaced_config_map(INDEX_NAME, namespace)
+    here.delete("configmap", INDEX_NAME)
     assert not is_held(gate.pod(namespace, WEB))
 
 
@@ -301,7 +302,7 @@ def test_the_system_and_the_operator_are_never_held(gate: Gate) -> None:
         assert [tree_of(gate.pod(name, WEB)) for name in excluded["values"]] == [None, None]
     finally:
         for name in excluded["values"]:
-            gate.core.delete_namespaced_config_map(INDEX_NAME, name)
+            gate.within(name).delete("configmap", INDEX_NAME)
 
 
 def _workload(kind: str, **spec: object) -> Json:
@@ -337,27 +338,27 @@ def test_pods_of_workloads_are_held_from_their_first_moment(gate: Gate) -> None:
     # An operator that runs may lift it as well: there are no such trees.
     lift: Json = {"spec": {"schedulingGates": [{"$patch": "delete", "name": HOLD_GATE}]}}
     for pod in first.values():
-        gate.core.patch_namespaced_pod(pod["metadata"]["name"], namespace, lift)
+        gate.within(namespace).patch("pod", pod["metadata"]["name"], lift, type_="strategic")
     until(lambda: first.keys() <= gate.bound(namespace))
-    gate.core.delete_namespace(namespace)
+    gate.within(namespace).delete_namespace()
 
 
 def test_a_pod_is_not_released_in_place_of_the_one_before_it(gate: Gate) -> None:
     """A held pod that was replaced by another of its name counts as gone, and the other one is left as it is."""
-    namespace = gate.namespace("gate-names")
+    here = gate.within(gate.namespace("gate-names"))
     uids = []
     for _ in range(2):
-        until(lambda: not gate.core.list_namespaced_pod(namespace).items)
-        gate.create(namespace, {"apiVersion": "v1", "kind": "Pod", **_bare("db-0")})
-        uids.append(gate.core.read_namespaced_pod("db-0", namespace).metadata.uid)
+        until(lambda: not here.list("pods"))
+        made = here.create("pod", _bare("db-0"))
+        uids.append(made["metadata"]["uid"])
         if len(uids) == 1:
-            gate.core.delete_namespaced_pod("db-0", namespace, grace_period_seconds=0)
-    old, new = ({"metadata": {"namespace": namespace, "uid": uid, **_bare("db-0")["metadata"]}} for uid in uids)
+            here.api.ask("DELETE", here.path("pod", "db-0"), {"gracePeriodSeconds": 0})
+    old, new = ({"metadata": {"namespace": here.namespace, "uid": uid, **_bare("db-0")["metadata"]}} for uid in uids)
     assert not gate.release(old, "shop", 1)
-    assert gate.core.read_namespaced_pod("db-0", namespace).metadata.labels is None
+    assert "labels" not in here.get("pod", "db-0")["metadata"]
     assert gate.release(new, "shop", 2)
-    assert gate.core.read_namespaced_pod("db-0", namespace).metadata.labels[TREE_LABEL] == "shop"
-    gate.core.delete_namespace(namespace)
+    assert here.get("pod", "db-0")["metadata"]["labels"][TREE_LABEL] == "shop"
+    here.delete_namespace()
 
 
 def _bare(name: str) -> Json:

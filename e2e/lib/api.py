@@ -45,9 +45,16 @@ class Resource:
 
 
 class Api:
-    """One cluster, as the user of one kubeconfig; usable from several threads."""
+    """One cluster, as one user; usable from several threads."""
 
-    def __init__(self, kubeconfig: str) -> None:
+    def __init__(self, kubeconfig: str, account: str = "") -> None:
+        """Connect.
+
+        Args:
+            kubeconfig: Where to, and as whom.
+            account: The user to be taken for instead; empty: none.
+        """
+        self._account = account
         settings = client.Configuration()
         config.load_kube_config(config_file=kubeconfig, client_configuration=settings)
         self._settings = settings
@@ -73,9 +80,9 @@ class Api:
         assert answer.status < 300 or is_gone, f"{method} {path}: {found.get('message')}"
         return found
 
-    def patch(self, path: str, patch: object, type_: str) -> None:
+    def patch(self, path: str, patch: object, type_: str, **query: str) -> None:
         """Patch an object; `type_` as kubectl's --type."""
-        self.ask("PATCH", path, patch, _PATCHES[type_])
+        self.ask("PATCH", path, patch, _PATCHES[type_], **query)
 
     def apply(self, manifest: Json, namespace: str) -> None:
         """Apply a manifest, by default in that namespace."""
@@ -133,7 +140,8 @@ class Api:
 
     def _credentials(self) -> dict[str, str]:
         token = self._settings.get_api_key_with_prefix("authorization")
-        return {"Authorization": token} if token else {}
+        found = {"Authorization": token, "Impersonate-User": self._account}
+        return {name: value for name, value in found.items() if value}
 
 
 class Stream:

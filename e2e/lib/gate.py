@@ -2,14 +2,13 @@
 
 import asyncio
 import collections.abc
-import json
 import time
 import typing
 
 import kubernetes.aio.client
 import kubernetes.aio.config
-from kubernetes import client, config
 
+from e2e.lib.kube import Kube
 from e2e.lib.recorder import Recorder
 from e2e.lib.target import Target
 from suptree.api.child import LabelRequirement, LabelSelector
@@ -32,17 +31,16 @@ class Gate:
 
     def __init__(self, target: Target) -> None:
         self._kube = target.kube
-        self.core = client.CoreV1Api(config.new_client_from_config(target.kube.kubeconfig))
         self._generation = 0
+
+    def within(self, namespace: str) -> Kube:
+        """Return the cluster, in a namespace."""
+        return self._kube.within(namespace)
 
     def namespace(self, name: str) -> str:
         """Make a namespace in which pods can be created."""
-        try:
-            self.core.create_namespace({"metadata": {"name": name}})
-        except client.ApiException as error:
-            if error.status != 409:
-                raise
-        until(lambda: self.core.list_namespaced_service_account(name).items)
+        self._kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        until(lambda: self.within(name).list("serviceaccounts"))
         return name
 
     def index(self, namespace: str, data: dict[str, str]) -> None:
@@ -74,23 +72,17 @@ class Gate:
     def pod(self, namespace: str, labels: dict[str, str] | None, **spec: object) -> Json:
         """Create a pod with dry-run; return what would have been stored."""
         metadata: Json = {"generateName": "it-"} if labels is None else {"generateName": "it-", "labels": labels}
-        answer = self.core.create_namespaced_pod(
-            namespace,
-            {"metadata": metadata, "spec": {"containers": [CONTAINER], **spec}},
-            dry_run="All",
-            _preload_content=False,
-        )
-        pod: Json = json.loads(answer.data)
-        return pod
+        manifest = {"metadata": metadata, "spec": {"containers": [CONTAINER], **spec}}
+        return self.within(namespace).create("pod", manifest, is_dry_run=True)
 
     def bound(self, namespace: str) -> set[str]:
         """Give the UIDs of the pods that have a node."""
-        pods = self._kube.within(namespace).list("pods")
+        pods = self.within(namespace).list("pods")
         return {pod["metadata"]["uid"] for pod in pods if pod["spec"].get("nodeName")}
 
     def record(self, namespace: str) -> Recorder:
         """Watch the pods that are really there."""
-        return Recorder(self._kube.within(namespace))
+        return Recorder(self.within(namespace))
 
     def policy(self) -> Json:
         """Give the installed policy."""
@@ -98,7 +90,7 @@ class Gate:
 
     def create(self, namespace: str, manifest: Json) -> None:
         """Create any object, for real."""
-        self._kube.within(namespace).create(manifest["kind"], manifest)
+        self.within(namespace).create(manifest["kind"], manifest)
 
 
 def until(condition: collections.abc.Callable[[], object]) -> None:
