@@ -145,7 +145,7 @@ def change_again_and_again(kube: Kube, name: str) -> None:
 def test_c35_a_finished_job_in_a_group_restart(fake: Kube, recorder: Recorder, killed: Operator, after: str) -> None:
     """C26, C35: removed by its TTL a migration stays Completed, also for a new operator, and is run again only if it says so."""
     rest_for_one(fake, once("Job", "migrate", restart="Transient", afterCompletion=after), real=False)
-    fake.patch("job", "migrate", {"spec": {"ttlSecondsAfterFinished": 1}})
+    fake.patch("job", "migrate", {"spec": {"ttlSecondsAfterFinished": 0}})
     crash.finish(fake, wait_running(fake, "migrate"))
     wait_states(fake, db="Up", migrate="Completed", web="Up")
     eventually(lambda: not fake.uid("job", "migrate"), "the TTL controller removes the Job")

@@ -5,7 +5,8 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from suptree.cluster.jobs import job_of
+from suptree.cluster.bare import Bare
+from suptree.cluster.jobs import Job, job_of
 from suptree.cluster.manifest import clean, kept, revision, stamped
 from suptree.cluster.situation import Plan, Situation
 from suptree.cluster.store import Namespace
@@ -60,6 +61,8 @@ class BareScene(Scene):
     """Child -> the ControllerRevisions that keep its manifests, the newest first."""
     created: list[str] = field(default_factory=list)
     """UIDs of what the tree created."""
+    ended: dict[str, Raw] = field(default_factory=dict)
+    """Jobs that are gone, as they were at last, by name."""
     jobs_are_known: bool = True
     """False: without recreate.enabled nobody may look at them."""
     is_refusing: bool = False
@@ -81,10 +84,15 @@ class BareScene(Scene):
         return replace(
             it,
             children=tuple(
-                replace(view, bare=replace(view.bare, is_unmade=self.is_unmade)) if view.bare else view
+                replace(view, bare=replace(view.bare, is_unmade=self.is_unmade, last=self._last(view.bare)))
+                if view.bare
+                else view
                 for view in it.children
             ),
         )
+
+    def _last(self, bare: Bare) -> Job | None:
+        return job_of(self.ended[bare.name]) if bare.kind == "Job" and bare.name in self.ended else None
 
     # What the tree does.
 
@@ -146,7 +154,7 @@ class BareScene(Scene):
 
     def job_gone(self, name: str) -> None:
         """Let a Job's object go; its pods are deleted in the background."""
-        raw = self.jobs.pop(name)
+        raw = self.ended[name] = self.jobs.pop(name)
         for it in self.pods_of(raw):
             it["metadata"].setdefault("deletionTimestamp", stamp(self.now + 30))
 

@@ -90,6 +90,27 @@ def test_c26_a_complete_job_stays_completed_when_its_ttl_removed_it() -> None:
     assert it.status.history[0].slice == ("web",)
 
 
+@pytest.mark.parametrize(
+    ("how", "did", "outcomes", "what"),
+    [
+        ("Complete", "", [], "Completed Up"),
+        ("Failed", "-web-0 *migrate", ["migrate JobFailed InProgress"], "Starting Held"),
+    ],
+)
+def test_c26_a_job_that_is_removed_as_soon_as_it_ends_has_ended(
+    how: str, did: str, outcomes: list[str], what: str
+) -> None:
+    """C26: with a ttlSecondsAfterFinished of 0 a Job is gone before anybody looks; it counts as what it was at last, and once."""
+    it = bare_scene("migrate=job:transient web", strategy=REST)
+    it.ends("migrate", how)
+    it.job_gone("migrate")
+    assert it.settle() == did
+    assert (states(it), it.outcomes) == (what, outcomes)
+    assert it.condition("ResolvedRefs") == "True Resolved"
+    assert it.settle() == ""
+    assert it.outcomes == outcomes
+
+
 def test_a_job_that_was_complete_before_the_tree_is_done() -> None:
     """A tree that is applied after its migration has run takes it as done: history, no exit, and no rerun in a group restart."""
     it = bare_scene("db migrate=job:transient", strategy=REST)

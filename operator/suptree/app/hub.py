@@ -13,7 +13,7 @@ from suptree.app.loop import TreeLoop
 from suptree.app.queue import Queue
 from suptree.app.scales import Scales
 from suptree.cluster.family import children_of
-from suptree.cluster.jobs import job_of
+from suptree.cluster.jobs import Job, job_of
 from suptree.cluster.objects import ObjectApi
 from suptree.cluster.situation import Release
 from suptree.cluster.store import Store
@@ -139,9 +139,7 @@ class Hub:
         last = pod_of(raw)
         if self.store.namespace(last.namespace).drop_pod(last.uid) is None:
             return
-        for (namespace, _), loop in self.loops.items():
-            if namespace == last.namespace:
-                loop.saw_last(last)
+        self._saw_last(last)
         self._wake_for(last)
 
     def store_workload(self, kind: str, raw: Raw) -> None:
@@ -163,10 +161,11 @@ class Hub:
             self._wake_all(it.namespace)
 
     def drop_job(self, raw: Raw) -> None:
-        """Forget a Job that is gone."""
-        meta = raw["metadata"]
-        self.store.namespace(meta["namespace"]).drop_job(meta["name"], meta["uid"])
-        self._wake_all(meta["namespace"])
+        """Forget a Job that is gone, but for what it looked like at last: that tells whether it had ended."""
+        last = job_of(raw)
+        self.store.namespace(last.namespace).drop_job(last.name, last.uid)
+        self._saw_last(last)
+        self._wake_all(last.namespace)
 
     def store_tree(self, raw: Raw) -> None:
         """Remember a tree, unless the store knows a newer version of it: our own writes come back late."""
@@ -236,6 +235,11 @@ class Hub:
         self._wake_all(key[0])
 
     # Whom it concerns.
+
+    def _saw_last(self, last: Pod | Job) -> None:
+        for (namespace, _), loop in self.loops.items():
+            if namespace == last.namespace:
+                loop.saw_last(last)
 
     def _wake_for(self, pod: Pod) -> None:
         for (namespace, _), loop in self.loops.items():

@@ -18,9 +18,11 @@ from suptree.app.logs import about
 from suptree.app.queue import Queue
 from suptree.app.recreation import KINDS, Recreation
 from suptree.app.scales import Scales
+from suptree.app.watches import last_words
 from suptree.cluster.children import resolve_all, strays
 from suptree.cluster.client import CONFLICT, NOT_FOUND, ApiError
 from suptree.cluster.family import parent
+from suptree.cluster.jobs import Job
 from suptree.cluster.labels import matches
 from suptree.cluster.memory import decode, short_uid
 from suptree.cluster.objects import ObjectApi
@@ -45,8 +47,6 @@ _PROMPT_SECONDS = 0.1
 _PROMPT_WRITES = 20
 _LONGEST_DELAY_SECONDS = 30.0
 _MAX_LOOKS = 5
-_LAST_WORDS, _LISTEN_AGAIN_SECONDS = 40, 0.05
-"""How often, and how far apart, it is looked whether a watch tells of a pod's end that a list shows already: for two seconds."""
 
 
 class TreeLoop:
@@ -104,11 +104,14 @@ class TreeLoop:
             self._woken_at = time.monotonic()
         self._woken.set()
 
-    def saw_last(self, pod: Pod) -> None:
-        """Take the last view of a pod that is gone."""
+    def saw_last(self, last: Pod | Job) -> None:
+        """Take the last view of a pod or Job that is gone."""
+        if isinstance(last, Job):
+            self._recreation.saw_last(last)
+            return
         for pods in self._pods.values():
-            if pod.uid in pods:
-                pods[pod.uid] = pod
+            if last.uid in pods:
+                pods[last.uid] = last
 
     def is_concerned(self, pod: Pod) -> bool:
         """Tell whether the pod is, or was, one of the tree's."""
@@ -176,10 +179,7 @@ class TreeLoop:
 
     async def _miss(self, lost: list[str]) -> bool:
         """Forget pods that are gone, but let the watch tell first: it alone shows why they went. Answer whether it did not."""
-        for _ in range(_LAST_WORDS):
-            if not any(uid in self._namespace.pods_by_uid for uid in lost):
-                break
-            await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
+        await last_words(lambda: not any(uid in self._namespace.pods_by_uid for uid in lost))
         return self._namespace.miss_pods(lost)
 
     # Observe and decide.

@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from suptree.app.calls import Calls
+from suptree.app.watches import last_words
 from suptree.cluster.children import ChildView
 from suptree.cluster.client import ApiError
-from suptree.cluster.jobs import job_of
+from suptree.cluster.jobs import Job, job_of
 from suptree.cluster.manifest import KEPT_REVISIONS, by_age, clean, kept, revision, revision_name, stamped
 from suptree.cluster.objects import ObjectApi
 from suptree.cluster.situation import Create, Plan, Remove, Save, Target
@@ -44,13 +45,21 @@ class Recreation:
         self._refused: dict[str, str] = {}
         """Child -> why the API server would not create its object."""
         self._targets: frozenset[Target] = frozenset()
+        self._last: dict[str, Job] = {}
+        """Name -> the last view of a Job that is gone."""
 
     def note(self, view: ChildView) -> ChildView:
-        """Return the view with what came of the attempts to create its object."""
+        """Return the view with what came of the attempts to create its object, and how a Job that is gone looked at last."""
         if view.bare is None:
             return view
+        last = self._last.get(view.bare.name) if view.bare.kind == "Job" else None
         refusal = self._refused.get(view.name, "")
-        return replace(view, bare=replace(view.bare, is_unmade=view.name in self._unmade, refusal=refusal))
+        return replace(view, bare=replace(view.bare, is_unmade=view.name in self._unmade, refusal=refusal, last=last))
+
+    def saw_last(self, job: Job) -> None:
+        """Take the last view of a Job that is gone, if it is one of the tree's."""
+        if any((it.kind, it.name) == ("Job", job.name) for it in self._targets):
+            self._last[job.name] = job
 
     def is_concerned(self, pod: str) -> bool:
         """Tell whether a pod of that name is one of the tree's bare Pods."""
@@ -79,6 +88,7 @@ class Recreation:
             return raw
         job, pod = self._store.job(name), self._store.pod(name)
         if kind == "Job" and job is not None:
+            await last_words(lambda: self._store.job(name) is not job)
             self._store.drop_job(name, job.uid)
         if kind == "Pod" and pod is not None:
             self._store.drop_pod(pod.uid)

@@ -5,6 +5,7 @@ given an HTTP session that takes note of what arrives, bookmarks included. A wat
 the process should be restarted, and says so in `/healthz`.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -19,9 +20,19 @@ SILENCE_SECONDS = 70
 _LIMIT = 9 / 7
 """How much longer until it counts as dead: 90 s. A new one needs time to connect."""
 _OK = 200
+_LAST_WORDS, _LISTEN_AGAIN_SECONDS = 40, 0.05
+"""How often, and how far apart, it is looked whether a watch tells of an end that a read shows already: for two seconds."""
 
 Key = tuple[str, str]
 """Resource (plural) and namespace; an empty namespace: all."""
+
+
+async def last_words(are_heard: Callable[[], bool]) -> None:
+    """Wait until a watch has told of an end that a read shows already, but not for ever: it alone shows how it came."""
+    for _ in range(_LAST_WORDS):
+        if are_heard():
+            return
+        await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
 
 
 class Watches:

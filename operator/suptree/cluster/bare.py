@@ -42,6 +42,8 @@ class Bare:
     """Pods of earlier Jobs of that name, which are on their way out."""
     seen: Seen | None = None
     """What was remembered of it, while it is not there."""
+    last: Job | None = None
+    """What a Job that is gone looked like at last."""
     refusal: str = ""
     """Why the API server would not create it."""
     is_unmade: bool = False
@@ -203,7 +205,8 @@ def remembering(bare: Bare, seen: Seen | None, replaced: Replaced, fresh: frozen
     """Return the child with what is remembered of it; None when it does not exist, as far as the tree is concerned.
 
     A Job that is gone before its end was removed by its owner, as a Deployment may be; one that has ended, or that the tree
-    is replacing, is only not there. Of a bare Pod nothing but its first sight is needed.
+    is replacing, is only not there. One that its TTL removed as soon as it had ended is looked at once more, as it was at
+    last. Of a bare Pod nothing but its first sight is needed.
 
     Args:
         bare: The object as it is.
@@ -217,10 +220,20 @@ def remembering(bare: Bare, seen: Seen | None, replaced: Replaced, fresh: frozen
         return replace(bare, seen=seen)
     if seen is None:
         return None
+    if _ended_unseen(bare, seen, replaced):
+        return replace(bare, object=bare.last, seen=seen)
     is_ours = seen.object in replaced.uids or bool(seen.marks & {DONE, FAILED, REMOVED})
     if bare.kind is BareKind.JOB and not is_ours and seen.object in fresh:
         return None
     return replace(bare, seen=seen)
+
+
+def _ended_unseen(bare: Bare, seen: Seen, replaced: Replaced) -> bool:
+    """Tell whether it was removed after an end that nobody has judged yet."""
+    last = bare.last
+    if last is None or not (last.is_complete or last.is_failed):
+        return False
+    return short_uid(last.uid) == seen.object and not seen.marks and seen.object not in replaced.uids
 
 
 def uid_of(bare: Bare) -> str:
