@@ -182,12 +182,13 @@ def _check_order(recorder: Recorder, before: int) -> None:
     Raises:
         AssertionError: It was not.
     """
+    old = {change.uid for change in recorder.changes[:before]}
     for earlier, later in pairwise(ORDER):
         gone = recorder.last(later, "gone")
         if not gone < recorder.first(earlier, "deleting", after=before):
             raise AssertionError(f"{earlier} was stopped before {later} was gone")
-        ready = recorder.first(earlier, "ready", after=recorder.first(earlier, "released"))
-        if not ready < recorder.first(later, "released"):
+        ready = recorder.first(earlier, "ready", after=recorder.first(earlier, "released", but=old), but=old)
+        if not ready < recorder.first(later, "released", but=old):
             raise AssertionError(f"{later} was started before {earlier} was Ready")
     replaced = recorder.deleted()
     if len(replaced) != 4 or len(set(replaced)) != 4:

@@ -87,9 +87,11 @@ def test_killed_while_children_are_held(real: Kube, recorder: Recorder, killed: 
     killed.start()
     check.counted_once(wait_history(real, "shop", 1))
     check.replaced_once(recorder, before)
-    assert recorder.last("web", "held") < recorder.first("web", "released")
-    ready_at = recorder.first("web", "ready", after=recorder.first("web", "released"))
-    assert ready_at < recorder.first("worker", "released"), recorder.story()
+    old = check.old(before)
+    released_at = recorder.first("web", "released", but=old)
+    assert recorder.last("web", "held") < released_at
+    ready_at = recorder.first("web", "ready", after=released_at, but=old)
+    assert ready_at < recorder.first("worker", "released", but=old), recorder.story()
     check.none_held(real)
 
 

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from e2e.lib import crash
+from e2e.lib import check, crash
 from e2e.lib.kube import Kube, wait_history, wait_ready
 from e2e.lib.recorder import Recorder
 from e2e.lib.workloads import child, tree, workload
@@ -44,7 +44,7 @@ def test_one_for_one_counts_the_kubelets_restart_and_deletes_nothing(real: Kube,
 def test_one_for_all_replaces_every_pod_once(real: Kube, recorder: Recorder) -> None:
     """Under OneForAll all pods are replaced once for one count: stopped in reverse order, started in order, held meanwhile."""
     shop(real, "OneForAll")
-    before = {app: recorder.uids(app) for app in ("db", "web", "worker")}
+    before = check.census(recorder, "db", "web", "worker")
     crash.end(real, _a_pod(real, "web"), 3)
     status = wait_history(real, "shop", 1)
     assert status["budget"]["used"] == 1
@@ -53,28 +53,29 @@ def test_one_for_all_replaces_every_pod_once(real: Kube, recorder: Recorder) -> 
         new = [uid for uid in recorder.uids(app) if uid not in old]
         assert len(new) == len(old), recorder.story()
     assert sorted(recorder.deleted()) == sorted(uid for old in before.values() for uid in old)
-    _assert_reverse_stop_and_ordered_start(recorder, ["db", "web", "worker"])
+    _assert_reverse_stop_and_ordered_start(recorder, ["db", "web", "worker"], before)
 
 
 def test_c25_rest_for_one_restarts_who_comes_later_and_nobody_else(real: Kube, recorder: Recorder) -> None:
     """Under RestForOne the child that failed and the later ones are replaced; the earlier ones are not touched."""
     shop(real, "RestForOne")
-    before = {app: recorder.uids(app) for app in ("db", "web", "worker")}
+    before = check.census(recorder, "db", "web", "worker")
     crash.end(real, _a_pod(real, "web"), 3)
     status = wait_history(real, "shop", 1)
     assert status["history"][0]["slice"] == ["web", "worker"]
     assert recorder.uids("db") == before["db"]
     assert sorted(recorder.deleted()) == sorted(before["web"] + before["worker"])
-    _assert_reverse_stop_and_ordered_start(recorder, ["web", "worker"])
+    _assert_reverse_stop_and_ordered_start(recorder, ["web", "worker"], before)
 
 
 def _a_pod(kube: Kube, app: str) -> str:
     return str(kube.list("pods", f"app={app}")[0]["metadata"]["name"])
 
 
-def _assert_reverse_stop_and_ordered_start(recorder: Recorder, order: list[str]) -> None:
+def _assert_reverse_stop_and_ordered_start(recorder: Recorder, order: list[str], before: check.Census) -> None:
+    old = check.old(before)
     for earlier, later in pairwise(order):
         assert recorder.last(later, "gone") < recorder.first(earlier, "deleting"), recorder.story()
-        ready = recorder.first(earlier, "ready", after=recorder.first(earlier, "released"))
-        assert ready < recorder.first(later, "released"), recorder.story()
-        assert recorder.first(later, "held") < ready, recorder.story()
+        ready = recorder.first(earlier, "ready", after=recorder.first(earlier, "released", but=old), but=old)
+        assert ready < recorder.first(later, "released", but=old), recorder.story()
+        assert recorder.first(later, "held", but=old) < ready, recorder.story()

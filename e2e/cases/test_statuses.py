@@ -77,7 +77,7 @@ def test_c08_a_node_that_reboots_is_one_incident(fake: Kube, recorder: Recorder,
     entry = status["history"][0]
     assert (entry["cause"], entry["counted"], entry["slice"]) == ("Lost", False, list(names))
     check.replaced_once(recorder, before)
-    starts = [recorder.first(name, "released") for name in names]
+    starts = [recorder.first(name, "released", but=check.old(before)) for name in names]
     assert starts == sorted(starts), recorder.story()
 
 

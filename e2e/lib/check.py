@@ -16,6 +16,11 @@ def census(recorder: Recorder, *apps: str) -> Census:
     return {app: [uid for uid in recorder.uids(app) if uid not in gone] for app in apps}
 
 
+def old(before: Census) -> set[str]:
+    """Return the UIDs of a census. Such a pod may have been held and released, too: when the tree was there before it was made."""
+    return {uid for uids in before.values() for uid in uids}
+
+
 def new(recorder: Recorder, before: Census, app: str) -> list[str]:
     """Return the UIDs of the app's pods that came after the census."""
     seen = recorder.uids(app)

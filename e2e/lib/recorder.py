@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -109,20 +109,21 @@ class Recorder:
         """Return the UIDs of an app's pods, in the order of their first sight."""
         return list(dict.fromkeys(change.uid for change in self.changes if change.app == app))
 
-    def first(self, app: str, what: str, *, after: int = -1) -> int:
-        """Return the position of the first change of an app's pods that is one of `WHAT`.
+    def first(self, app: str, what: str, *, after: int = -1, but: Collection[str] = ()) -> int:
+        """Return the position of the first change of an app's pods, but for those with these UIDs, that is one of `WHAT`.
 
         Raises:
             AssertionError: There was none.
         """
-        return self._positions(app, what, after)[0]
+        return self._positions(app, what, after, but)[0]
 
     def last(self, app: str, what: str) -> int:
         """Return the position of the last such change."""
-        return self._positions(app, what, -1)[-1]
+        return self._positions(app, what)[-1]
 
-    def _positions(self, app: str, what: str, after: int) -> list[int]:
-        found = [at for at, it in enumerate(self.changes) if at > after and it.app == app and WHAT[what](it)]
+    def _positions(self, app: str, what: str, after: int = -1, but: Collection[str] = ()) -> list[int]:
+        mine = [(at, it) for at, it in enumerate(self.changes) if at > after and it.app == app and it.uid not in but]
+        found = [at for at, it in mine if WHAT[what](it)]
         assert found, f"no pod of {app} was {what}: {self.story()}"
         return found
 

@@ -88,7 +88,7 @@ class Recreation:
             return raw
         job, pod = self._store.job(name), self._store.pod(name)
         if kind == "Job" and job is not None:
-            await last_words(lambda: self._store.job(name) is not job)
+            await last_words(lambda: not self._store.knows(job.uid))
             self._store.drop_job(name, job.uid)
         if kind == "Pod" and pod is not None:
             self._store.drop_pod(pod.uid)
