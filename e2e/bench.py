@@ -166,7 +166,7 @@ class Bench:
         eventually(lambda: self.kube.status("bench")["history"][0]["outcome"] == "Restarted", "the restart is complete")
         time.sleep(1)
         crash = next(
-            end for verb, uri, _, end in self._requests("kubectl", since) if verb == "patch" and "status" in uri
+            end for verb, uri, _, end in self._requests("python-urllib3/", since) if verb == "patch" and "status" in uri
         )
         deletes = self._deletes("suptree/", since)
         made = Round(
