@@ -84,7 +84,7 @@ def apply(kube: Kube, ordering: str = "Ordered") -> None:
 def is_half_done(kube: Kube, recorder: Recorder, before: check.Census) -> bool:
     """Tell whether a restart is under way that has replaced some pods and not others."""
     gone = set(recorder.deleted())
-    old = {uid for uids in before.values() for uid in uids}
+    old = check.old(before)
     return bool(old & gone) and bool(old - gone) and "operation" in kube.status("shop")
 
 

@@ -52,7 +52,7 @@ def test_one_for_all_replaces_every_pod_once(real: Kube, recorder: Recorder) -> 
     for app, old in before.items():
         new = [uid for uid in recorder.uids(app) if uid not in old]
         assert len(new) == len(old), recorder.story()
-    assert sorted(recorder.deleted()) == sorted(uid for old in before.values() for uid in old)
+    assert sorted(recorder.deleted()) == sorted(check.old(before))
     _assert_reverse_stop_and_ordered_start(recorder, ["db", "web", "worker"], before)
 
 

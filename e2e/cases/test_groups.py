@@ -42,7 +42,7 @@ def test_c28_nothing_new_starts_before_all_of_the_old_is_gone(real: Kube, record
     wait_history(real, "shop", 1)
     check.replaced_once(recorder, before)
     new = [uid for app in before for uid in check.new(recorder, before, app)]
-    gone = positions(recorder, "gone", [uid for uids in before.values() for uid in uids])
+    gone = positions(recorder, "gone", [*check.old(before)])
     assert max(gone) < min(positions(recorder, "released", new)), recorder.story()
 
     wait_condition(real, "shop", "BudgetReachable", "False", "RestartTooSlow")

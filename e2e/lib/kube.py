@@ -19,11 +19,7 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 240
 """How long anything may take before a test fails; far more than it takes, because machines are slow and shared."""
 
-_MAKERS = (
-    "suptree.dev/v1alpha1/namespaces/{}/supervisiontrees",
-    *(f"apps/v1/namespaces/{{}}/{it}" for it in ("deployments", "statefulsets", "daemonsets", "replicasets")),
-    "batch/v1/namespaces/{}/jobs",
-)
+_MAKERS = ("deployments", "statefulsets", "daemonsets", "replicasets", "jobs")
 """What makes pods; each before what it makes."""
 
 
@@ -81,9 +77,11 @@ class Kube:
 
         The namespace stays. Its end would cost a hundred requests, and its workloads' controllers as many tries again.
         """
+        # By its path: a test may have deleted the CRD.
+        self.api.ask("DELETE", f"/apis/suptree.dev/v1alpha1/namespaces/{self.namespace}/supervisiontrees")
         for kind in _MAKERS:
-            self.api.ask("DELETE", f"/apis/{kind.format(self.namespace)}")
-        pods = f"/api/v1/namespaces/{self.namespace}/pods"
+            self.delete_all(kind)
+        pods = self.path("pods")
         self.api.ask("DELETE", pods, {"gracePeriodSeconds": 0}, fieldSelector=f"spec.nodeName!={REAL_NODE}")
         self.api.ask("DELETE", pods, fieldSelector=f"spec.nodeName={REAL_NODE}")
 
